@@ -1,0 +1,1 @@
+"""Torch: training data, backbones, fusions, losses, training, inference, metrics."""

@@ -1,0 +1,1 @@
+"""Orchestration: catalogue, plan, execution, folds, reports and the command line."""

@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: readers, numba kernels, stages and the Zarr store."""
