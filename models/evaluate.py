@@ -1,0 +1,343 @@
+"""Scores of a run on its test scenes under a named protocol.
+
+``paper``: what the published code does. The stored samples of the blocks, drawn with replacement,
+overlapping; clusters merged on a grid of 201³ cells; instances of at most a quarter of the mean
+training size dropped; every entry of a sample counts, semantic classes are not merged.
+
+``full``: every original point gets one prediction and counts once (:mod:`models.votes`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.asis_files import write_room
+from models.batches import open_geometry, take_geometry
+from models.checkpoint import load_checkpoint
+from models.data import BlockData, open_data
+from models.geometry import Geometry
+from models.infer import InferOptions, Predictor
+from models.merging import drop_small, merge_blocks_paper
+from models.metrics import Scorer
+from models.run import Run, RunConfig, write_json
+from models.systems import build_model
+from models.votes import predict_points
+from prep.errors import OptionError, StoreError
+from prep.progress import Progress, Silent
+from prep.store import Store, open_store
+
+PROTOCOLS = ("paper", "full")
+
+F4 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ScenePoints:
+    """The points of one scene that are scored, and what was predicted for them.
+
+    Attributes
+    ----------
+    coord : float32 (m, 3)
+    color : uint8 (m, 3)
+        Zeros where the scene has no colour.
+    semantic_true, instance_true, semantic, instance : int32 (m,)
+    confidence : float32 (m,)
+    samples : int
+        Samples that the network saw.
+    """
+
+    coord: F4
+    color: NDArray[np.uint8]
+    semantic_true: NDArray[np.int32]
+    instance_true: NDArray[np.int32]
+    semantic: NDArray[np.int32]
+    instance: NDArray[np.int32]
+    confidence: F4
+    samples: int
+    probability: F4 | None = None
+
+
+def evaluate_run(
+    run: Path,
+    protocol: str,
+    *,
+    store: Path | None = None,
+    checkpoint: str = "last",
+    options: InferOptions | None = None,
+    any_digest: bool = False,
+    asis_out: Path | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score a run on the test scenes of its fold, and write scores and predictions into it.
+
+    Parameters
+    ----------
+    run : Path
+        Folder that train wrote.
+    protocol : str
+        ``paper`` or ``full``.
+    store : Path, optional
+        Where the store is now; by default where it was at training time.
+    checkpoint : str
+        ``last`` or ``epoch_NNN``.
+    options : InferOptions, optional
+    any_digest : bool
+        Accept a store that is not the one of the training.
+    asis_out : Path, optional
+        Folder for ``ROOM_pred.txt`` and ``ROOM_gt.txt`` as ASIS writes them.
+    cache : Path, optional
+        Folder of the decoded store, by default :func:`models.cache.cache_root`.
+    progress : Progress, optional
+
+    Returns
+    -------
+    dict
+        What ``evaluation/PROTOCOL.json`` holds.
+
+    Raises
+    ------
+    OptionError
+        The run or the protocol does not exist.
+    StoreError
+        The store is another one than at training time, or has no test scene.
+    """
+    if protocol not in PROTOCOLS:
+        raise OptionError(f"protocol {protocol!r} must be one of {', '.join(PROTOCOLS)}")
+    progress = progress or Silent()
+    folder = Run(run)
+    config = folder.read_config()
+    opened = open_store(store or Path(config.store))
+    _check_store(config, opened, any_digest)
+    data = open_data(opened, level=config.level, cache=cache, progress=progress)
+    model = build_model(config.model)
+    state = load_checkpoint(folder.checkpoint(checkpoint), model, config_digest=config.digest)
+    evaluation = _Evaluation(folder, config, opened, data, model, options or InferOptions())
+    result = evaluation.run(protocol, asis_out, progress)
+    result["checkpoint"] = {"name": checkpoint, "epoch": state.epoch, "samples": state.samples}
+    write_json(folder.evaluation(protocol), result)
+    return result
+
+
+class _Evaluation:
+    """Everything that the scenes of one evaluation share."""
+
+    def __init__(
+        self,
+        run: Run,
+        config: RunConfig,
+        store: Store,
+        data: BlockData,
+        model: Any,
+        options: InferOptions,
+    ) -> None:
+        self.run_folder, self.config, self.store, self.data = run, config, store, data
+        self.spec, self.options = model.geometry_spec, options
+        self.predictor = Predictor(model, options)
+        self.fold = store.fold(config.fold, config.level)
+        self.seconds = self.predictor.seconds
+        if not len(self.fold.test):
+            raise StoreError(f"{store.path}: fold {config.fold} has no test scene")
+
+    def run(self, protocol: str, asis_out: Path | None, progress: Progress) -> dict[str, Any]:
+        """Predict and score scene by scene."""
+        names = self.config.class_names
+        scorer = Scorer(names)
+        points = np.zeros(len(names), np.int64)
+        total = samples = 0
+        target = self.run_folder.evaluation(protocol)
+        target.unlink(missing_ok=True)
+        shutil.rmtree(target.with_suffix(""), ignore_errors=True)
+        progress.start(f"evaluate, protocol {protocol}", len(self.fold.test), "scene")
+        try:
+            for scene in self.fold.test.tolist():
+                name = self.data.names[scene]
+                found = self._paper(scene) if protocol == "paper" else self._full(scene)
+                with self._timed("scoring"):
+                    known = found.semantic_true >= 0
+                    scorer.add(
+                        found.semantic_true[known],
+                        found.instance_true[known],
+                        found.semantic[known],
+                        found.instance[known],
+                    )
+                points += np.bincount(found.semantic_true[known], minlength=len(names))
+                total, samples = total + len(found.coord), samples + found.samples
+                with self._timed("writing"):
+                    _write_scene(self.run_folder.prediction(protocol, name), found)
+                    if asis_out is not None:
+                        write_room(asis_out, name, found)
+                progress.advance(note=name)
+        finally:
+            progress.finish()
+        with self._timed("scoring"):
+            scores = scorer.result()
+        return self._result(protocol, scores.to_dict(), points, total, samples)
+
+    def _result(
+        self,
+        protocol: str,
+        scores: dict[str, Any],
+        points: NDArray[np.int64],
+        total: int,
+        samples: int,
+    ) -> dict[str, Any]:
+        config = self.config
+        return {
+            "protocol": protocol,
+            "system": config.system,
+            "backbone": config.model.backbone,
+            "dataset": config.dataset,
+            "fold": config.fold,
+            "level": config.level,
+            "seed": config.seed,
+            "store_digest": self.store.digest,
+            "bandwidth": self.options.bandwidth,
+            "scenes": len(self.fold.test),
+            "points": total,
+            "scored_points": int(points.sum()),
+            "samples": samples,
+            **scores,
+            "class_names": list(config.class_names),
+            "baseline": baseline(points, config.common_class, config.class_names),
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+        }
+
+    def _paper(self, scene: int) -> ScenePoints:
+        data, config = self.data, self.config
+        blocks = data.scene_blocks(scene)
+        rows = data.scene_rows(scene)
+        sample = data.sample[blocks].astype(np.int64)
+        n_classes = len(config.class_names)
+        semantic = np.empty(sample.shape, np.int32)
+        cluster = np.empty(sample.shape, np.int32)
+        probability = np.empty((*sample.shape, n_classes), np.float32)
+        geometry = open_geometry(data, self.spec)
+
+        def load(first: int, stop: int) -> tuple[F4, Geometry]:
+            features = data.features(blocks[first:stop])
+            if not config.colored:
+                features[:, :, 3:6] = 0
+            return features, take_geometry(geometry, blocks[first:stop])
+
+        for at, found in self.predictor.run(load, len(blocks), where=data.names[scene]):
+            semantic[at], cluster[at] = found.semantic, found.cluster
+            probability[at] = found.probability
+        coord = data.coord[rows][sample]
+        with self._timed("merging"):
+            extent = np.where(data.room_max[scene] > 0, data.room_max[scene], 1.0)
+            merged = merge_blocks_paper(coord.astype(np.float64) / extent, cluster, semantic)
+            # the published file of mean sizes holds whole numbers, NaN where there is none
+            size = np.trunc(self.fold.instance_size)
+            size[self.fold.instance_size == 0] = np.nan
+            instance = drop_small(merged, semantic.reshape(-1), size)
+        flat = sample.reshape(-1)
+        return ScenePoints(
+            coord=coord.reshape(-1, 3),
+            color=self._colors(rows)[flat],
+            semantic_true=data.semantic[rows][flat].astype(np.int32),
+            instance_true=data.instance[rows][flat].astype(np.int32),
+            semantic=semantic.reshape(-1),
+            instance=instance.astype(np.int32),
+            confidence=probability.reshape(-1, n_classes).max(axis=1),
+            samples=len(blocks),
+            probability=probability.reshape(-1, n_classes),
+        )
+
+    def _full(self, scene: int) -> ScenePoints:
+        data, config = self.data, self.config
+        rows = data.scene_rows(scene)
+        color = data.color[rows] if data.color is not None and config.colored else None
+        found = predict_points(
+            self.predictor,
+            self.spec,
+            data.coord[rows],
+            color,
+            name=data.names[scene],
+            recipe=config.recipe,
+            n_classes=len(config.class_names),
+            instance_points=np.array(config.instance_points),
+            seed=config.seed,
+            progress=Silent(),
+        )
+        # results stand in the order of the source, as the user gave it
+        part = self.store.part(int(self.store.scenes.part[scene]), ["source"])
+        first = int(self.store.scenes.first[scene])
+        order = np.argsort(part.source[first : first + int(data.rows[scene])], kind="stable")
+        return ScenePoints(
+            coord=data.coord[rows][order],
+            color=self._colors(rows)[order],
+            semantic_true=data.semantic[rows][order].astype(np.int32),
+            instance_true=data.instance[rows][order].astype(np.int32),
+            semantic=found.semantic[order].astype(np.int32),
+            instance=found.instance[order],
+            confidence=found.confidence[order],
+            samples=found.samples,
+        )
+
+    def _colors(self, rows: slice) -> NDArray[np.uint8]:
+        if self.data.color is None:
+            return np.zeros((rows.stop - rows.start, 3), np.uint8)
+        return self.data.color[rows]
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
+
+
+def baseline(
+    points: NDArray[np.int64], common_class: int, names: tuple[str, ...]
+) -> dict[str, Any]:
+    """Score the answer "always the commonest training class".
+
+    Parameters
+    ----------
+    points : int64 (C,)
+        True points of each class.
+    common_class : int
+    names : tuple of str
+
+    Returns
+    -------
+    dict
+        ``class``, ``oAcc`` and ``mIoU`` (all other classes score 0).
+    """
+    share = float(points[common_class] / max(1, points.sum()))
+    return {"class": names[common_class], "oAcc": share, "mIoU": share / len(names)}
+
+
+def _check_store(config: RunConfig, store: Store, any_digest: bool) -> None:
+    if store.digest != config.store_digest and not any_digest:
+        raise StoreError(
+            f"{store.path}: found digest {store.digest[:12]}, wanted {config.store_digest[:12]} "
+            "that the run was trained on; give that store, or accept this one explicitly"
+        )
+    if store.labels != config.labels:
+        raise StoreError(f"{store.path}: its classes are not those that the run was trained on")
+
+
+def _write_scene(path: Path, found: ScenePoints) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        path,
+        coord=found.coord,
+        color=found.color,
+        semantic_true=found.semantic_true,
+        instance_true=found.instance_true,
+        semantic=found.semantic,
+        instance=found.instance,
+        confidence=found.confidence,
+    )

@@ -1,0 +1,1 @@
+"""Fusions: from the features of two branches to class scores and embeddings."""

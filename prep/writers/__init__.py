@@ -1,0 +1,1 @@
+"""Scenes and their predictions into files that other programs open."""
