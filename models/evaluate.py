@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.asis_files import write_room
+from models.asis_files import write_asis_files
 from models.batches import open_geometry, take_geometry
+from models.cache import Arrays
 from models.checkpoint import load_checkpoint
 from models.data import BlockData, open_data
 from models.geometry import Geometry
@@ -29,7 +30,8 @@ from models.infer import InferOptions, Predictor
 from models.merging import drop_small, merge_blocks_paper
 from models.metrics import Scorer
 from models.run import Run, RunConfig, write_json
-from models.systems import build_model
+from models.semantic_metrics import ZeroDivision, constant_baseline
+from models.systems import JointNet, build_model
 from models.votes import predict_points
 from prep.errors import OptionError, StoreError
 from prep.progress import Progress, Silent
@@ -63,7 +65,6 @@ class ScenePoints:
     instance: NDArray[np.int32]
     confidence: F4
     samples: int
-    probability: F4 | None = None
 
 
 def evaluate_run(
@@ -74,6 +75,7 @@ def evaluate_run(
     checkpoint: str = "last",
     options: InferOptions | None = None,
     any_digest: bool = False,
+    zero_division: ZeroDivision = "zero",
     asis_out: Path | None = None,
     cache: Path | None = None,
     progress: Progress | None = None,
@@ -93,6 +95,8 @@ def evaluate_run(
     options : InferOptions, optional
     any_digest : bool
         Accept a store that is not the one of the training.
+    zero_division : {"zero", "nan", "skip"}
+        What 0/0 gives in a score, see :class:`models.metrics.Scorer`.
     asis_out : Path, optional
         Folder for ``ROOM_pred.txt`` and ``ROOM_gt.txt`` as ASIS writes them.
     cache : Path, optional
@@ -122,7 +126,7 @@ def evaluate_run(
     model = build_model(config.model)
     state = load_checkpoint(folder.checkpoint(checkpoint), model, config_digest=config.digest)
     evaluation = _Evaluation(folder, config, opened, data, model, options or InferOptions())
-    result = evaluation.run(protocol, asis_out, progress)
+    result = evaluation.run(protocol, Scorer(config.class_names, zero_division), asis_out, progress)
     result["checkpoint"] = {"name": checkpoint, "epoch": state.epoch, "samples": state.samples}
     write_json(folder.evaluation(protocol), result)
     return result
@@ -137,7 +141,7 @@ class _Evaluation:
         config: RunConfig,
         store: Store,
         data: BlockData,
-        model: Any,
+        model: JointNet,
         options: InferOptions,
     ) -> None:
         self.run_folder, self.config, self.store, self.data = run, config, store, data
@@ -145,53 +149,42 @@ class _Evaluation:
         self.predictor = Predictor(model, options)
         self.fold = store.fold(config.fold, config.level)
         self.seconds = self.predictor.seconds
+        self.geometry: Arrays | None = None
         if not len(self.fold.test):
             raise StoreError(f"{store.path}: fold {config.fold} has no test scene")
 
-    def run(self, protocol: str, asis_out: Path | None, progress: Progress) -> dict[str, Any]:
+    def run(
+        self, protocol: str, scorer: Scorer, asis_out: Path | None, progress: Progress
+    ) -> dict[str, Any]:
         """Predict and score scene by scene."""
-        names = self.config.class_names
-        scorer = Scorer(names)
-        points = np.zeros(len(names), np.int64)
         total = samples = 0
         target = self.run_folder.evaluation(protocol)
         target.unlink(missing_ok=True)
         shutil.rmtree(target.with_suffix(""), ignore_errors=True)
+        if protocol == "paper":
+            self.geometry = open_geometry(self.data, self.spec, progress=progress)
         progress.start(f"evaluate, protocol {protocol}", len(self.fold.test), "scene")
         try:
             for scene in self.fold.test.tolist():
                 name = self.data.names[scene]
                 found = self._paper(scene) if protocol == "paper" else self._full(scene)
                 with self._timed("scoring"):
-                    known = found.semantic_true >= 0
                     scorer.add(
-                        found.semantic_true[known],
-                        found.instance_true[known],
-                        found.semantic[known],
-                        found.instance[known],
+                        found.semantic_true, found.instance_true, found.semantic, found.instance
                     )
-                points += np.bincount(found.semantic_true[known], minlength=len(names))
                 total, samples = total + len(found.coord), samples + found.samples
                 with self._timed("writing"):
                     _write_scene(self.run_folder.prediction(protocol, name), found)
                     if asis_out is not None:
-                        write_room(asis_out, name, found)
+                        _write_asis(asis_out, name, found)
                 progress.advance(note=name)
         finally:
             progress.finish()
         with self._timed("scoring"):
             scores = scorer.result()
-        return self._result(protocol, scores.to_dict(), points, total, samples)
-
-    def _result(
-        self,
-        protocol: str,
-        scores: dict[str, Any],
-        points: NDArray[np.int64],
-        total: int,
-        samples: int,
-    ) -> dict[str, Any]:
         config = self.config
+        n = len(config.class_names)
+        common = constant_baseline(scorer.confusion, config.common_class, scorer.zero_division)
         return {
             "protocol": protocol,
             "system": config.system,
@@ -202,13 +195,13 @@ class _Evaluation:
             "seed": config.seed,
             "store_digest": self.store.digest,
             "bandwidth": self.options.bandwidth,
-            "scenes": len(self.fold.test),
-            "points": total,
-            "scored_points": int(points.sum()),
             "samples": samples,
-            **scores,
-            "class_names": list(config.class_names),
-            "baseline": baseline(points, config.common_class, config.class_names),
+            "scenes": scores.rooms,
+            **scores.to_dict(),
+            "confusion": scorer.confusion[:, :n].tolist(),
+            "points": total,
+            "scored_points": scores.points,
+            "baseline": {"class": config.class_names[config.common_class], **common},
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
         }
 
@@ -217,11 +210,10 @@ class _Evaluation:
         blocks = data.scene_blocks(scene)
         rows = data.scene_rows(scene)
         sample = data.sample[blocks].astype(np.int64)
-        n_classes = len(config.class_names)
         semantic = np.empty(sample.shape, np.int32)
         cluster = np.empty(sample.shape, np.int32)
-        probability = np.empty((*sample.shape, n_classes), np.float32)
-        geometry = open_geometry(data, self.spec)
+        confidence = np.empty(sample.shape, np.float32)
+        geometry = self.geometry
 
         def load(first: int, stop: int) -> tuple[F4, Geometry]:
             features = data.features(blocks[first:stop])
@@ -231,7 +223,7 @@ class _Evaluation:
 
         for at, found in self.predictor.run(load, len(blocks), where=data.names[scene]):
             semantic[at], cluster[at] = found.semantic, found.cluster
-            probability[at] = found.probability
+            confidence[at] = found.probability.max(axis=2)
         coord = data.coord[rows][sample]
         with self._timed("merging"):
             extent = np.where(data.room_max[scene] > 0, data.room_max[scene], 1.0)
@@ -248,9 +240,8 @@ class _Evaluation:
             instance_true=data.instance[rows][flat].astype(np.int32),
             semantic=semantic.reshape(-1),
             instance=instance.astype(np.int32),
-            confidence=probability.reshape(-1, n_classes).max(axis=1),
+            confidence=confidence.reshape(-1),
             samples=len(blocks),
-            probability=probability.reshape(-1, n_classes),
         )
 
     def _full(self, scene: int) -> ScenePoints:
@@ -298,27 +289,6 @@ class _Evaluation:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
 
 
-def baseline(
-    points: NDArray[np.int64], common_class: int, names: tuple[str, ...]
-) -> dict[str, Any]:
-    """Score the answer "always the commonest training class".
-
-    Parameters
-    ----------
-    points : int64 (C,)
-        True points of each class.
-    common_class : int
-    names : tuple of str
-
-    Returns
-    -------
-    dict
-        ``class``, ``oAcc`` and ``mIoU`` (all other classes score 0).
-    """
-    share = float(points[common_class] / max(1, points.sum()))
-    return {"class": names[common_class], "oAcc": share, "mIoU": share / len(names)}
-
-
 def _check_store(config: RunConfig, store: Store, any_digest: bool) -> None:
     if store.digest != config.store_digest and not any_digest:
         raise StoreError(
@@ -340,4 +310,18 @@ def _write_scene(path: Path, found: ScenePoints) -> None:
         semantic=found.semantic,
         instance=found.instance,
         confidence=found.confidence,
+    )
+
+
+def _write_asis(folder: Path, name: str, found: ScenePoints) -> None:
+    write_asis_files(
+        folder,
+        name,
+        xyz=found.coord,
+        color=found.color,
+        confidence=found.confidence,
+        semantic=found.semantic,
+        instance=found.instance,
+        true_semantic=found.semantic_true,
+        true_instance=found.instance_true,
     )

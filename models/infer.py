@@ -1,4 +1,4 @@
-"""From a trained network to clustered blocks: forward, softmax, mean shift, class of a cluster."""
+"""From a trained network to clustered blocks: forward, softmax, mean shift."""
 
 from __future__ import annotations
 
@@ -66,14 +66,11 @@ class BlockPredictions:
         Class of the largest logit.
     cluster : int32 (k, N)
         Cluster of each point, 0, 1, … within its block.
-    cluster_class : int32 (k, N)
-        Commonest predicted class of the point's cluster, the smallest of equals.
     """
 
     probability: F4
     semantic: I4
     cluster: I4
-    cluster_class: I4
 
 
 class Predictor:
@@ -120,18 +117,13 @@ class Predictor:
                 start = time.perf_counter()
                 probability, semantic, embedding = self._forward(features, geometry, where)
                 middle = time.perf_counter()
-                blocks = list(pool.map(self._cluster, embedding, semantic))
+                cluster = np.stack(list(pool.map(self._cluster, embedding)))
                 self.seconds["network"] += middle - start
                 self.seconds["clustering"] += time.perf_counter() - middle
                 first = step * size
                 yield (
                     slice(first, first + len(semantic)),
-                    BlockPredictions(
-                        probability,
-                        semantic,
-                        np.stack([cluster for cluster, _ in blocks]),
-                        np.stack([klass for _, klass in blocks]),
-                    ),
+                    BlockPredictions(probability, semantic, cluster),
                 )
 
     def _forward(self, features: F4, geometry: Geometry, where: str) -> tuple[F4, I4, F4]:
@@ -153,19 +145,8 @@ class Predictor:
             embedding.cpu().numpy(),
         )
 
-    def _cluster(self, embedding: F4, semantic: I4) -> tuple[I4, I4]:
-        label = mean_shift(np.ascontiguousarray(embedding), self.options.bandwidth).labels
-        return label, cluster_classes(label, semantic)[label]
-
-
-def cluster_classes(cluster: I4, semantic: I4) -> I4:
-    """Return the commonest class of each cluster, the smallest of equals, int32 (k,)."""
-    n_classes = int(semantic.max(initial=0)) + 1
-    n_clusters = int(cluster.max(initial=-1)) + 1
-    pair = cluster.astype(np.int64) * n_classes + semantic
-    table = np.bincount(pair, minlength=n_clusters * n_classes).reshape(n_clusters, n_classes)
-    classes: I4 = table.argmax(axis=1).astype(np.int32)
-    return classes
+    def _cluster(self, embedding: F4) -> I4:
+        return mean_shift(embedding, self.options.bandwidth).labels
 
 
 def choose_device(name: str) -> torch.device:

@@ -9,13 +9,14 @@ of three as pivot, a heap when too many rounds went by). Here the same steps are
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
+Array = NDArray[Any]
 
 
 class KdTree(NamedTuple):
@@ -76,13 +77,13 @@ def build_kd_tree(points: Floats, *, neighbours: int, leaf_size: int = 30) -> Kd
 
 
 @njit(cache=True, nogil=True)
-def _less(value, a, b):
+def _less(value: Array, a: int, b: int) -> bool:
     """Compare two points by value, equal values by index."""
     return a < b if value[a] == value[b] else value[a] < value[b]
 
 
 @njit(cache=True, nogil=True)
-def _sift(value, index, first, length, hole, item):
+def _sift(value: Array, index: Array, first: int, length: int, hole: int, item: int) -> None:
     """Put ``item`` into a max-heap: the hole sinks to a leaf, then the item rises from there."""
     top = hole
     child = hole
@@ -103,7 +104,7 @@ def _sift(value, index, first, length, hole, item):
 
 
 @njit(cache=True, nogil=True)
-def _select_by_heap(value, index, first, middle, last):
+def _select_by_heap(value: Array, index: Array, first: int, middle: int, last: int) -> None:
     """Bring the ``middle - first`` smallest to the front, the largest of them first of all."""
     length = middle - first
     for parent in range((length - 2) // 2, -1, -1):
@@ -116,7 +117,7 @@ def _select_by_heap(value, index, first, middle, last):
 
 
 @njit(cache=True, nogil=True)
-def _cut(value, index, first, last):
+def _cut(value: Array, index: Array, first: int, last: int) -> int:
     """Partition ``first..last`` around the median of three; return where the upper part begins."""
     a, b, c = first + 1, first + (last - first) // 2, last - 1
     if _less(value, index[a], index[b]):
@@ -148,7 +149,7 @@ def _cut(value, index, first, last):
 
 
 @njit(cache=True, nogil=True)
-def _select(value, index, first, nth, last):
+def _select(value: Array, index: Array, first: int, nth: int, last: int) -> None:
     """Rearrange ``first..last`` so that position ``nth`` holds what a sort would put there."""
     rounds = 0
     length = last - first
@@ -176,7 +177,9 @@ def _select(value, index, first, nth, last):
 
 
 @njit(cache=True, nogil=True)
-def _split_nodes(points, order, first, last, lower, upper):
+def _split_nodes(
+    points: Array, order: Array, first: Array, last: Array, lower: Array, upper: Array
+) -> None:
     """Fill the nodes from the root down; ``order`` is rearranged in place."""
     nodes = first.size
     dims = points.shape[1]

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from models.geometry import Geometry, GeometrySpec, compute_geometry
 from models.infer import Predictor
-from models.merging import drop_small, merge_blocks_full
+from models.merging import drop_small
+from models.merging_full import FullMerging, merge_blocks_full
 from prep.features import block_features
 from prep.kernels.blocks import block_corners, cut_blocks
 from prep.kernels.grid import index_cells, sort_by_cell
@@ -34,6 +35,11 @@ T = TypeVar("T", bound=np.generic)
 
 #: Added to the side of a block, metres, so that rounding leaves no point between two blocks.
 SLACK_M = 1e-6
+
+#: Side of a merging cell over the spacing of a sample's points if all lay on the block's floor:
+#: 5 cm for the published 4,096 points in 1 m. Two samples of one block hold different points, and
+#: meet only in cells that are wide enough for both.
+CELL_SPACINGS = 3.2
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ def predict_points(
     room_max = exact.max(axis=0)
     votes = np.zeros((len(coord), n_classes), np.float32)
     cluster = np.empty(cover.sample.shape, np.int32)
-    cluster_class = np.empty(cover.sample.shape, np.int32)
+    classes = np.empty(cover.sample.shape, np.int32)
 
     def load(first: int, stop: int) -> tuple[F4, Geometry]:
         features = block_features(
@@ -188,14 +194,17 @@ def predict_points(
             fresh = int(cover.fresh[index])
             # rows of one sample are distinct up to fresh, so plain indexing adds each once
             votes[cover.sample[index, :fresh]] += blocks.probability[offset, :fresh]
-        cluster[rows], cluster_class[rows] = blocks.cluster, blocks.cluster_class
+        cluster[rows], classes[rows] = blocks.cluster, blocks.semantic
         progress.advance(len(blocks.cluster))
     progress.finish()
     start = time.perf_counter()
     votes /= votes.sum(axis=1, keepdims=True)
     semantic = votes.argmax(axis=1).astype(np.int32)
     confidence = np.take_along_axis(votes, semantic[:, None], axis=1)[:, 0]
-    instance = merge_blocks_full(exact, cover.sample, cluster, cluster_class)
+    merging = FullMerging(voxel_m=recipe.block_m * CELL_SPACINGS / recipe.n_points**0.5)
+    instance = merge_blocks_full(
+        exact[cover.sample], cover.sample.astype(np.int64), cluster, classes, len(exact), merging
+    )
     instance = drop_small(instance, semantic, instance_points)
     spent = predictor.seconds.get("merging", 0.0)
     predictor.seconds["merging"] = spent + time.perf_counter() - start

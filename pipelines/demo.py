@@ -112,7 +112,7 @@ def describe_learning(scores: Mapping[str, Any]) -> str:
     mean, base = scores["mean"], scores["baseline"]
     gain = {key: 100 * (mean[key] - base[key]) for key in ("oAcc", "mIoU")}
     return (
-        f"protocol {scores['protocol']}, {len(scores['scenes'])} test rooms, "
+        f"protocol {scores['protocol']}, {scores['scenes']} test rooms, "
         f"{scores['points']:,} points: mIoU {100 * mean['mIoU']:.1f} "
         f"({gain['mIoU']:+.1f} over always saying the commonest class), "
         f"oAcc {100 * mean['oAcc']:.1f} ({gain['oAcc']:+.1f}), "

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 EVERY_S = 10.0
+LEAST_S = 1.0
 TENTHS = 10
 WINDOW_S = 60.0
 NO_TIME_S = 0.2
@@ -32,7 +33,7 @@ def choose_progress(*, quiet: bool = False, stream: TextIO | None = None) -> Pro
 
 
 class Lines:
-    """Tells a plain line at every tenth of a task and at least every ten seconds of work.
+    """Tells a plain line at every tenth of a task, but once to ten times in ten seconds.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ class Lines:
         self._stream, self._clock = stream, clock
         self._task, self._unit, self._total, self._done = "", "", 0, 0
         self._began = self._told = 0.0
-        self._told_tenth = 0
+        self._told_tenth, self._note = 0, ""
         self._pace = _Pace(0.0, 0)
         self._open = False
 
@@ -53,7 +54,7 @@ class Lines:
         """Begin ``task``."""
         self._task, self._total, self._unit, self._done = task, total, unit, 0
         self._began = self._told = self._clock()
-        self._told_tenth = 0
+        self._told_tenth, self._note = 0, ""
         self._pace = _Pace(self._began, total)
         self._open = True
         self.message(f"{task}: {amount(total, unit)}")
@@ -64,7 +65,9 @@ class Lines:
         now = self._clock()
         self._pace.note(now, self._done)
         tenth = self._done * TENTHS // self._total if self._total else TENTHS
-        if tenth == self._told_tenth and now - self._told < EVERY_S:
+        self._note = note
+        quiet = now - self._told
+        if quiet < EVERY_S and (tenth == self._told_tenth or quiet < LEAST_S):
             return
         self._told, self._told_tenth = now, tenth
         spent = now - self._began
@@ -72,13 +75,15 @@ class Lines:
         left = self._pace.left(now)
         if left and left > 0:
             line += f", about {span(left)} left"
+        self._note = ""
         self.message(f"{line}, {note}" if note else line)
 
     def finish(self) -> None:
         """End the task and tell its time."""
         if self._open:
             end = "done in" if self._done >= self._total else "stopped after"
-            self.message(f"{self._task}: {end} {span(self._clock() - self._began)}")
+            line = f"{self._task}: {end} {span(self._clock() - self._began)}"
+            self.message(f"{line}, {self._note}" if self._note else line)
         self._open = False
 
     def message(self, text: str) -> None:
@@ -126,7 +131,12 @@ class Bar:
         self._unit, self._total, self._done = unit, total, 0
         self._pace = _Pace(self._clock(), total)
         self._bars.start()
-        first: dict[str, Any] = {"count": fraction(0, total, unit), "rate": "", "left": "", "note": ""}
+        first: dict[str, Any] = {
+            "count": fraction(0, total, unit),
+            "rate": "",
+            "left": "",
+            "note": "",
+        }
         self._id = self._bars.add_task(task, total=total or None, **first)
 
     def advance(self, steps: int = 1, note: str = "") -> None:

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from models.run import Run, RunConfig
+from models.systems import configure
 from pipelines import report_html as html
 from pipelines.report_charts import draw_confusion, draw_curves
 from pipelines.report_data import data_section
 from pipelines.report_scenes import scene_section
 from prep.errors import OptionError
+from prep.recipe import Recipe
 
 PROTOCOLS = {
     "full": "every original point gets one prediction and counts once",
@@ -123,7 +125,7 @@ def _facts(config: RunConfig, history: list[dict[str, Any]]) -> list[tuple[str, 
         ("points in a block", f"{config.recipe.n_points:,}"),
         ("water filling", "on" if config.water_filling else "off"),
         ("device", config.device),
-        ("store digest", config.store_digest[:16]),
+        ("store digest", config.store_digest[:12]),
     ]
 
 
@@ -176,12 +178,13 @@ def _class_section(protocol: str, result: Mapping[str, Any]) -> list[str]:
     head = ["class", *columns, "instances", "predicted", "points"]
     return [
         f"<h2>By class, protocol {html.escape(protocol)}</h2>",
-        '<div class="pair"><div>',
+        '<div class="pair table"><div>',
         html.table(head, rows, last_is_mean=True),
-        '<p class="soft">In per cent. “–”: not defined, as the class has no true or no predicted '
-        "point or instance.</p></div>",
+        "</div>",
         html.picture(draw_confusion(counts, names), "Confusion matrix; rows are true classes."),
         "</div>",
+        '<p class="soft">In per cent. “–”: not defined, as the class has no true or no predicted '
+        "point or instance.</p>",
     ]
 
 
@@ -216,19 +219,38 @@ def _seconds(history: list[dict[str, Any]], results: Mapping[str, Mapping[str, A
 
 
 def _reproduce(config: RunConfig, run: Path, protocols: list[str]) -> list[str]:
+    """Return the commands; settings at their defaults are left out."""
+
     def join(*words: object) -> str:
         return shlex.join([str(word) for word in words])
 
+    usual = Recipe().to_dict()
+    recipe = {k: v for k, v in config.recipe.to_dict().items() if v != usual[k]}
+    model = config.model
+    plain = configure(
+        model.system, backbone=model.backbone, n_classes=model.n_classes, n_points=model.n_points
+    )
+    options = {k: v for k, v in model.options.items() if v != plain.options.get(k)}
+    build = ["jointcloud", "build", config.dataset, "--root", "RAW", "--out", config.store]
     train = [
         *("jointcloud", "train", config.system, "--store", config.store),
         *("--fold", config.fold, "--epochs", config.epochs, "--batch", config.batch_size),
-        *("--seed", config.seed, "--level", config.level, "--backbone", config.model.backbone),
+        *("--lr", config.schedule.lr, "--decay-samples", config.schedule.decay_samples),
+        *("--seed", config.seed, "--level", config.level, "--backbone", model.backbone),
         *(["--wfs"] if config.water_filling else []),
+        *_settings("--set", options),
         *("--out", run),
     ]
     return [
-        join("jointcloud", "build", config.dataset, "--root", "RAW", "--out", config.store),
+        join(*build, *_settings("--recipe", recipe)),
         join(*train),
         *(join("jointcloud", "evaluate", run, "--protocol", p) for p in protocols or ["full"]),
         join("jointcloud", "report", run),
     ]
+
+
+def _settings(flag: str, values: Mapping[str, Any]) -> list[str]:
+    words = []
+    for key, value in values.items():
+        words += [flag, f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+    return words

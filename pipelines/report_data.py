@@ -45,7 +45,7 @@ def _describe(store: Store, config: RunConfig) -> list[str]:
     body = [
         "<h2>Data</h2>",
         f"<p>Store of {html.escape(store.dataset)}, digest "
-        f"<code>{html.escape(store.digest[:16])}</code>.</p>",
+        f"<code>{html.escape(store.digest[:12])}</code>.</p>",
     ]
     if store.digest != config.store_digest:
         body.append("<p><b>This is not the store that the run was trained on.</b></p>")

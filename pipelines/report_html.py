@@ -22,10 +22,10 @@ h3 { font-size: 15px; margin: 26px 0 8px; }
 p { max-width: 75ch; margin: 8px 0; }
 .lead { color: var(--soft); font-size: 16px; margin: 0 0 20px; }
 .soft, figcaption, th { color: var(--soft); }
-.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(155px, 1fr)); gap: 1px;
-  margin: 20px 0; background: var(--line); border: 1px solid var(--line); border-radius: 10px;
-  overflow: hidden; }
-.facts div { background: var(--card); padding: 9px 14px; overflow-wrap: anywhere; }
+.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(155px, 1fr)); gap: 4px 0;
+  margin: 20px 0; background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+  padding: 6px 0; }
+.facts div { padding: 5px 16px; overflow-wrap: anywhere; }
 .facts b { display: block; font-weight: 500; font-size: 12px; color: var(--soft); }
 .scores { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: 12px;
   margin: 14px 0; }
@@ -38,7 +38,7 @@ p { max-width: 75ch; margin: 8px 0; }
   color: var(--bad); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 10px 0; }
-th, td { padding: 5px 14px 5px 0; text-align: right; border-bottom: 1px solid var(--line);
+th, td { padding: 5px 12px 5px 0; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
 th { font-weight: 500; font-size: 13px; } th:first-child, td:first-child { text-align: left; }
 td.text { text-align: left; white-space: normal; }
@@ -49,15 +49,18 @@ figure { margin: 0; } img { max-width: 100%; height: auto; display: block; }
 figcaption { font-size: 13px; padding: 4px 2px; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(430px, 1fr)); gap: 24px;
   align-items: start; }
+.pair.table { grid-template-columns: minmax(0, auto) minmax(0, 1fr); }
+.pair.table table { font-size: 13px; } .pair.table th { font-size: 12px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; font-size: 13px; color: var(--soft); }
 .legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3px;
   margin-right: 5px; vertical-align: -1px; border: 1px solid var(--line);
   print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-pre { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+pre { white-space: pre-wrap; background: var(--card); border: 1px solid var(--line);
+  border-radius: 10px;
   padding: 14px 16px; overflow-x: auto; font-size: 13px; line-height: 1.6; }
 code { font-family: ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace; }
 @media (max-width: 760px) { .views { grid-template-columns: 1fr; }
-  .pair { grid-template-columns: 1fr; } }
+  .pair, .pair.table { grid-template-columns: 1fr; } }
 @media print { main { max-width: none; padding: 0; } h2 { break-after: avoid; }
   figure, table, .scores, .facts { break-inside: avoid; } body { font-size: 11px; }
   :root { --ink: #000; --soft: #444; --line: #ccc; --page: #fff; --card: #f6f7f9; } }

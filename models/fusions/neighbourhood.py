@@ -100,56 +100,101 @@ class _NeighbourMax(Function):
 
 
 def _chunked(e: Tensor) -> Tensor:
-    """Lay (B, N, E) out as (B, chunks, E, 64), padded with infinity."""
+    """Lay (B, N, E) out as (B, chunks, E, 256), padded with infinity."""
     B, N, E = e.shape
-    chunks = -(-N // 64)
-    out = torch.full((B, chunks * 64, E), torch.inf)
+    chunks = -(-N // 256)
+    out = torch.full((B, chunks * 256, E), torch.inf)
     out[:, :N] = e
-    return out.view(B, chunks, 64, E).transpose(2, 3).contiguous()
+    return out.view(B, chunks, 256, E).transpose(2, 3).contiguous()
 
 
 @njit(cache=True, nogil=True)
 def _nearest_embeddings(e, columns, index, reach, low, high):
-    """Fill index (B, N, K) for units of 64 rows low..high−1; columns is e as _chunked lays it."""
-    N, E = e.shape[1], e.shape[2]
-    K = index.shape[2]
+    """Fill index (B, N, K) for units of 64 rows low..high−1; columns is e as _chunked lays it.
+
+    The K-th smallest of the minima of groups of 32 distances is at least the K-th smallest
+    distance, so few distances are left to sort. Non-negative floats are compared by their bits,
+    as integers, which the compiler turns into vector instructions.
+    """
+    N, K = index.shape[1], index.shape[2]
     units = (N + 63) // 64
-    distance = np.empty(64, np.float32)
-    best = np.empty(K, np.float32)
+    chunks = columns.shape[1]
+    distance = np.empty((chunks, 256), np.float32)
+    bits = distance.view(np.int32).reshape(chunks * 8, 32)
+    least = np.empty(chunks * 8, np.int32)
+    best = np.empty(K, np.int32)
+    limit = np.full(1, reach, np.float32).view(np.int32)[0]
     for unit in range(low, high):
         b = unit // units
         first = (unit % units) * 64
         for i in range(first, min(first + 64, N)):
+            for chunk in range(chunks):
+                _distances(e[b, i], columns[b, chunk], distance[chunk])
+            for group in range(chunks * 8):
+                row = bits[group]
+                m = row[0]
+                for j in range(32):
+                    m = row[j] if row[j] < m else m
+                least[group] = m
+            bar = limit
+            if chunks * 8 >= K:
+                _insert_all(least, best)
+                bar = min(bar, best[K - 1])
             slots = index[b, i]
             slots[:] = i
-            best[:] = np.inf
             found = 0
-            # distances above the reach never enter; once the list is full, its last one is the bar
-            worst = np.nextafter(reach, np.float32(np.inf))
-            for chunk in range(columns.shape[1]):
-                distance[:] = 0
-                for c in range(E):
-                    mine, theirs = e[b, i, c], columns[b, chunk, c]
-                    for j in range(64):
-                        distance[j] += abs(theirs[j] - mine)
-                closer = np.int32(0)
-                for j in range(64):
-                    closer += np.int32(distance[j] < worst)
-                if closer == 0:
+            for group in range(chunks * 8):
+                if least[group] > bar:
                     continue
-                for j in range(64):
-                    d = distance[j]
-                    if d < worst:
-                        slot = min(found, K - 1)
-                        while slot > 0 and d < best[slot - 1]:
-                            best[slot] = best[slot - 1]
-                            slots[slot] = slots[slot - 1]
-                            slot -= 1
-                        best[slot] = d
-                        slots[slot] = chunk * 64 + j
-                        found += 1
-                        if found >= K:
-                            worst = best[K - 1]
+                row = bits[group]
+                for j in range(32):
+                    d = row[j]
+                    if d > bar or (found >= K and d >= best[K - 1]):
+                        continue
+                    slot = min(found, K - 1)
+                    while slot > 0 and d < best[slot - 1]:
+                        best[slot] = best[slot - 1]
+                        slots[slot] = slots[slot - 1]
+                        slot -= 1
+                    best[slot] = d
+                    slots[slot] = group * 32 + j
+                    found += 1
+
+
+@njit(cache=True, nogil=True)
+def _distances(mine, theirs, out):
+    """L1 distances of one embedding (E,) to a chunk (E, 256), summed in the order of channels."""
+    if len(mine) == 5:  # the published width, in one pass
+        a, b, c, d, e = mine[0], mine[1], mine[2], mine[3], mine[4]
+        for j in range(256):
+            out[j] = (
+                abs(theirs[0, j] - a)
+                + abs(theirs[1, j] - b)
+                + abs(theirs[2, j] - c)
+                + abs(theirs[3, j] - d)
+                + abs(theirs[4, j] - e)
+            )
+        return
+    out[:] = 0
+    for c in range(len(mine)):
+        a, x = mine[c], theirs[c]
+        for j in range(256):
+            out[j] += abs(x[j] - a)
+
+
+@njit(cache=True, nogil=True)
+def _insert_all(values, best):
+    """Fill best with the smallest values, sorted; there are at least as many values."""
+    K = len(best)
+    for n in range(len(values)):
+        v = values[n]
+        if n >= K and v >= best[K - 1]:
+            continue
+        slot = min(n, K - 1)
+        while slot > 0 and v < best[slot - 1]:
+            best[slot] = best[slot - 1]
+            slot -= 1
+        best[slot] = v
 
 
 @njit(cache=True, nogil=True)

@@ -214,18 +214,18 @@ def interpolated_grad(g, near, weight, dp, low, high):
 def drop(x, out, threshold, factor, seed, low, high):
     """``out = x · factor`` where 16 random bits lie below the threshold, else 0.
 
-    x, out (n,); chunks of 4096 numbers. Four numbers share the 64 bits of splitmix64 at their
-    place in the sequence of the seed, so the mask does not depend on the division into chunks.
+    x, out (n,); chunks of 4096 numbers. The bits are a mix of the number's place (32 bits) and
+    the seed (64 bits), so the mask does not depend on the division into chunks.
     """
-    n = len(x)
-    scale, zero = x.dtype.type(factor), x.dtype.type(0)
-    bits = np.empty(4, np.uint64)
-    for i in range(low * 1024, min(high * 1024, (n + 3) // 4)):
-        z = seed + np.uint64(i + 1) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-        for j in range(4):
-            bits[j] = (z >> np.uint64(16 * j)) & np.uint64(0xFFFF)
-        for j in range(min(4, n - i * 4)):
-            out[i * 4 + j] = x[i * 4 + j] * scale if bits[j] < threshold else zero
+    scale, zero, limit = x.dtype.type(factor), x.dtype.type(0), np.uint32(threshold)
+    one, two = np.uint32(seed & np.uint64(0xFFFFFFFF)), np.uint32(seed >> np.uint64(32))
+    for chunk in range(low, high):
+        xs, to = x[chunk * 4096 : chunk * 4096 + 4096], out[chunk * 4096 : chunk * 4096 + 4096]
+        first = np.uint32(chunk * 4096)
+        for i in range(len(xs)):
+            h = np.uint32(np.uint32(first + np.uint32(i)) ^ one)
+            h = np.uint32(np.uint32(h ^ (h >> np.uint32(16))) * np.uint32(0x7FEB352D))
+            h = np.uint32(np.uint32(h ^ (h >> np.uint32(15)) ^ two) * np.uint32(0x846CA68B))
+            h = np.uint32(np.uint32(h ^ (h >> np.uint32(16))) * np.uint32(0x9E3779B1))
+            h = np.uint32(h >> np.uint32(16))
+            to[i] = xs[i] * scale if h < limit else zero

@@ -57,7 +57,8 @@ class FBR(nn.Module):
 
     The steps can also be had apart: :meth:`affine` gives the weights to an operator that applies
     them in its own way, and :meth:`activate` does the rest. ``linear`` and ``norm`` hold the
-    parameters and are not called.
+    parameters and are not called. The momentum of ``norm`` starts at 0.5; see
+    :func:`set_bn_momentum`.
     """
 
     def __init__(self, width_in: int, width_out: int) -> None:

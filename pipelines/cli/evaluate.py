@@ -17,9 +17,14 @@ from pipelines.cli.options import (
     make_progress,
     progress_options,
 )
-from pipelines.cli.output import echo_json, echo_pairs, echo_table
+from pipelines.cli.output import echo_json, echo_pairs, echo_table, percent
 
-SCORES = ("oAcc", "mAcc", "mIoU", "mCov", "mWCov", "mPrec", "mRec")
+HEAD = (
+    *("files", "protocol", "system", "backbone", "dataset", "fold"),
+    *("seed", "scenes", "rooms", "points"),
+)
+MEANS = ("oAcc", "mAcc", "mIoU", "mCov", "mWCov", "mPrec", "mRec")
+CLASS_SCORES = ("IoU", "Acc", "Cov", "WCov", "Prec", "Rec")
 
 
 @click.command(
@@ -65,6 +70,13 @@ SCORES = ("oAcc", "mAcc", "mIoU", "mCov", "mWCov", "mPrec", "mRec")
     metavar="NAME",
     help="Catalogue entry that names the classes of --asis.",
 )
+@click.option(
+    "--zero-division",
+    type=click.Choice(["zero", "nan", "skip"]),
+    default="zero",
+    show_default=True,
+    help="What 0/0 gives with --asis: 0, NaN as in the published code, or left out of the mean.",
+)
 @catalog_option
 @progress_options
 def evaluate(
@@ -79,6 +91,7 @@ def evaluate(
     device: str,
     asis: Path | None,
     classes: str,
+    zero_division: str,
     catalog_file: Path | None,
     quiet: bool,
     as_json: bool,
@@ -86,17 +99,16 @@ def evaluate(
     """Score and print."""
     if (run is None) == (asis is None):
         raise click.UsageError("give either RUN or --asis DIR")
-    if asis is not None:
+    if run is None:
         if protocol is not None or store is not None or asis_out is not None:
             raise click.UsageError("--protocol, --store and --asis-out go with RUN, not --asis")
-        result = _score_files(asis, classes, catalog_file)
+        result = _score_files(asis or Path(), classes, catalog_file, zero_division)
     else:
         if protocol is None:
             raise click.UsageError("RUN needs --protocol paper or --protocol full")
         from models.evaluate import evaluate_run
         from models.infer import InferOptions
 
-        assert run is not None  # noqa: S101  # one of the two is given, checked above
         result = evaluate_run(
             run,
             protocol,
@@ -114,26 +126,33 @@ def evaluate(
         _show(result)
 
 
-def _score_files(folder: Path, classes: str, catalog_file: Path | None) -> dict[str, Any]:
-    from models.asis_files import score_folder
-
+def _score_files(
+    folder: Path, classes: str, catalog_file: Path | None, zero_division: str
+) -> dict[str, Any]:
+    from models.asis_files import score_asis_folder
     from pipelines.catalog import find_entry, load_catalog
 
     entry = find_entry(load_catalog(catalog_file), classes)
-    return score_folder(folder, entry.labels.levels[0].names)
+    names = entry.labels.levels[0].names
+    scores = score_asis_folder(folder, names, zero_division=zero_division)  # type: ignore[arg-type]  # one of the option's choices
+    return {"files": str(folder), **scores.to_dict()}
 
 
 def _show(result: dict[str, Any]) -> None:
-    head = ("protocol", "system", "backbone", "dataset", "fold", "seed", "scenes", "points")
-    echo_pairs([(name, result[name]) for name in head if name in result])
+    echo_pairs([(name, result[name]) for name in HEAD if name in result])
     click.echo()
-    echo_table(("score", "mean"), [(name, _percent(result["mean"][name])) for name in SCORES])
-    if "baseline" in result:
-        base = result["baseline"]
-        click.echo(
-            f"always {base['class']}: oAcc {_percent(base['oAcc'])}, mIoU {_percent(base['mIoU'])}"
-        )
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None or value != value else f"{100 * value:.2f}"
+    mean, by_score = result["mean"], result["per_class"]
+    rows: list[tuple[Any, ...]] = [
+        (name, *(percent(by_score[score][k]) for score in CLASS_SCORES))
+        for k, name in enumerate(result["class_names"])
+    ]
+    rows.append(("mean", *(percent(mean.get(f"m{score}")) for score in CLASS_SCORES)))
+    echo_table(("per cent", *CLASS_SCORES), rows)
+    click.echo()
+    echo_pairs([(name, f"{percent(mean[name]) or '-'} %") for name in MEANS])
+    base = result["baseline"]
+    scores = f"oAcc {percent(base['oAcc'])} %, mIoU {percent(base['mIoU'])} %"
+    click.echo(f"always saying {base.get('class', 'the commonest class')}: {scores}")
+    if result.get("undefined"):
+        rule = result.get("zero_division", "")
+        click.echo(f"0/0, taken as {rule}: {', '.join(result['undefined'])}")

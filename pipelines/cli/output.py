@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+
+_NUMBER = re.compile(r"-|-?[0-9][0-9,.e+-]*")
 
 
 def echo_json(value: Any) -> None:
@@ -38,8 +41,7 @@ def echo_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows in columns, numbers to the right, without colour or frame."""
     cells = [[_cell(value) for value in row] for row in rows]
     right = [
-        bool(rows) and all(isinstance(row[k], int | float) or row[k] is None for row in rows)
-        for k in range(len(header))
+        bool(cells) and all(_NUMBER.fullmatch(row[k]) for row in cells) for k in range(len(header))
     ]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     for line in [list(header), *cells]:
@@ -55,6 +57,11 @@ def echo_pairs(pairs: Sequence[tuple[str, Any]]) -> None:
     width = max((len(name) for name, _ in pairs), default=0)
     for name, value in pairs:
         click.echo(f"{name.ljust(width)}  {_cell(value)}".rstrip())
+
+
+def percent(share: float | None) -> str | None:
+    """Return a share as a percentage with two decimals, None where it is not known."""
+    return None if share is None or not math.isfinite(share) else f"{100 * share:.2f}"
 
 
 def _cell(value: Any) -> str:

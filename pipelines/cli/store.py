@@ -15,7 +15,7 @@ from pipelines.cli.options import (
     progress_options,
     store_argument,
 )
-from pipelines.cli.output import echo_json, echo_pairs, echo_table
+from pipelines.cli.output import echo_json, echo_pairs, echo_table, percent
 from prep.errors import JointcloudError, OptionError
 
 if TYPE_CHECKING:
@@ -207,8 +207,8 @@ def _print_store(survey: dict[str, Any]) -> None:
     )
     for level in survey["levels"]:
         click.echo()
-        rows = [
-            (c["id"], c["name"], c["points"], _percent(c["share"]), c["instances"])
+        rows: list[tuple[Any, ...]] = [
+            (c["id"], c["name"], c["points"], percent(c["share"]), c["instances"])
             for c in level["classes"]
         ]
         rows.append((-1, "unlabelled", level["unlabelled_points"], None, None))
@@ -270,10 +270,6 @@ def _echo_first(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     echo_table(header, rows[:ROWS_SHOWN])
     if len(rows) > ROWS_SHOWN:
         click.echo(f"and {len(rows) - ROWS_SHOWN:,} more (all with --json)")
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else round(100 * share, 2)
 
 
 def _extent(extent: list[float]) -> str:

@@ -14,7 +14,7 @@ from prep.store.commit import (
     Commit,
     FileHash,
     hash_source,
-    is_complete,
+    is_intact,
     list_hashes,
     part_digest,
     read_commit,
@@ -95,7 +95,8 @@ def build_part(task: PartTask, *, objects: Objects | None = None) -> PartReport:
     with clock.time("hash"):
         hashes, unreadable = _hash_sources(task)
     digest = part_digest(header, task.sources, hashes)
-    done = _done(objects, task, digest)
+    with clock.time("check"):
+        done = _done(objects, task, digest)
     if done is not None:
         return _report(task, "kept", done, clock)
     arrays = PartArrays(header)
@@ -144,7 +145,7 @@ def _done(objects: Objects, task: PartTask, digest: str) -> Commit | None:
         return None
     if commit.on_defect not in ("", task.on_defect):
         return None
-    return commit if is_complete(objects, task.index, commit) else None
+    return commit if is_intact(objects, task.index, commit) else None
 
 
 def _read_scenes(

@@ -10,6 +10,7 @@ from typing import Any
 
 from prep.errors import SourceError, StoreError
 from prep.scene import Defect, SceneSource
+from prep.store.fetch import object_fault
 from prep.store.header import StoreHeader
 from prep.store.objects import Objects
 from prep.store.record import decode_record, digest_json, encode_record, hash_bytes
@@ -145,12 +146,16 @@ def part_digest(
     return digest_json({**header.inputs, "scenes": scenes})
 
 
-def is_complete(objects: Objects, index: int, commit: Commit) -> bool:
-    """Tell whether exactly the objects of the record are there, each with its size."""
+def is_intact(objects: Objects, index: int, commit: Commit) -> bool:
+    """Tell whether exactly the objects of the record are there, each with its size and hash."""
     prefix = part_prefix(index)
     found = {key.removeprefix(prefix): size for key, size in objects.list(prefix).items()}
     found.pop(commit_key(index).removeprefix(prefix), None)
-    return found == commit.sizes()
+    return found == commit.sizes() and not any(
+        object_fault(objects.get(prefix + key), entry)
+        for group in commit.objects.values()
+        for key, entry in group.items()
+    )
 
 
 def _hash_file(source: SceneSource, file: str) -> FileHash:

@@ -19,6 +19,8 @@ from prep.store.schema import (
     part_prefix,
 )
 
+_EMPTY_GROUP = encode_group({})
+
 
 def create_store(
     path: str | Path,
@@ -68,8 +70,8 @@ def create_store(
         _delete_surplus_parts(objects, header.n_parts)
         objects.put(ROOT_KEY, new)
     for key in (PARTS_KEY, FOLDS_KEY):
-        if not objects.exists(key):
-            objects.put(key, encode_group({}))
+        if objects.get(key) != _EMPTY_GROUP:
+            objects.put(key, _EMPTY_GROUP)
 
 
 def read_header(objects: Objects) -> StoreHeader:
@@ -96,8 +98,16 @@ def check_target(objects: Objects) -> None:
                 f"{objects.where}: holds other files ({strangers[0]}), not a jointcloud store; "
                 "give another folder"
             )
-    elif decode_group(data, objects.where).get("format") != FORMAT:
+    elif not _is_store(objects, data):
         raise StoreError(f"{objects.where}: a Zarr group of another program; give another folder")
+
+
+def _is_store(objects: Objects, root: bytes) -> bool:
+    """Tell whether a root group is a store's, by what is beside it where it is damaged."""
+    try:
+        return decode_group(root, objects.where).get("format") == FORMAT
+    except StoreError:
+        return objects.get(PARTS_KEY) == _EMPTY_GROUP
 
 
 def unfinish(objects: Objects) -> None:

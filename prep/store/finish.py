@@ -119,16 +119,20 @@ def finish_store(path: str | Path, *, objects: Objects | None = None) -> FinishR
         },
     )
     end = encode_record(asdict(record))
-    if objects.get(SCENES_KEY) != end:
+    written = {
+        f"{group}/{key}": data
+        for group, (encoded, _) in groups.items()
+        for key, data in encoded.items()
+    }
+    written[SCENES_KEY] = end
+    if any(objects.get(key) != data for key, data in written.items()):
         unfinish(objects)
         delete_all(objects, "scenes/")
         for key in objects.list("folds/"):
             if key != FOLDS_KEY:
                 objects.delete(key)
-        for group, (encoded, _) in groups.items():
-            for key, data in encoded.items():
-                objects.put(f"{group}/{key}", data)
-        objects.put(SCENES_KEY, end)
+        for key, data in written.items():
+            objects.put(key, data)
     return _report(record, commits)
 
 

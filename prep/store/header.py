@@ -59,6 +59,8 @@ class StoreHeader:
     stages: dict[str, int] = field(default_factory=stage_versions)
 
     def __post_init__(self) -> None:
+        # one spelling of equal numbers, so that the key survives the way through JSON
+        object.__setattr__(self, "recipe", Recipe.from_dict(self.recipe.to_dict()))
         for name in self.folds:
             if not _FOLD_NAME.match(name):
                 raise StoreError(
@@ -134,12 +136,12 @@ class StoreHeader:
             )
         except (KeyError, TypeError, ValueError, JointcloudError) as error:
             raise StoreError(
-                f"{where}: the header is damaged ({error}); build the store again"
+                f"{where}: the header is damaged ({error}); build it again with --rebuild"
             ) from error
         if data.get("key") != header.key:
             raise StoreError(
                 f"{where}: the header is damaged (key {data.get('key')!r}, its content gives "
-                f"{header.key}); build the store again"
+                f"{header.key}); build it again with --rebuild"
             )
         return header
 

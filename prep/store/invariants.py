@@ -36,10 +36,10 @@ def check_part(header: StoreHeader, commit: Commit, arrays: Arrays) -> list[str]
         points = slice(first, first + row["rows"])
         first = points.stop
         for check in (_check_points, _check_blocks, _check_labels):
-            faults += [
-                f"{fault} (scene {row['name']})"
-                for fault in check(header, row, scene, points, arrays)
-            ]
+            found = list(check(header, row, scene, points, arrays))
+            faults += [f"{fault} (scene {row['name']})" for fault in found]
+            if found:
+                break  # what follows would trip over the same
     return faults
 
 

@@ -22,7 +22,7 @@ from prep.store.header import StoreHeader
 from prep.store.invariants import check_part
 from prep.store.objects import Objects, open_objects
 from prep.store.record import digest_all, hash_bytes
-from prep.store.schema import LOCK_KEY, ROOT_KEY, SCENES_KEY, commit_key, part_prefix
+from prep.store.schema import LOCK_KEY, PARTS_KEY, ROOT_KEY, SCENES_KEY, commit_key, part_prefix
 from prep.store.tables import compute_tables, scene_statistics
 
 Arrays = dict[str, NDArray[Any]]
@@ -191,7 +191,9 @@ class _Verification:
             if end is None:
                 self._fault("scenes: missing, the build is not finished")
         if end is None:
-            self.unexpected = {k for k in self.unexpected if k.startswith("parts/")}
+            self.unexpected = {
+                key for key in self.unexpected if key.startswith("parts/") and key != PARTS_KEY
+            }
             return
         if end.digest != digest_all(end.commits) or list(end.commits) != hashes:
             self._fault("scenes: finished with other parts than there are; run the build again")

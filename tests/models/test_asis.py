@@ -54,6 +54,12 @@ class TestNeighbours:
         wanted = slow.embedding_neighbours(e, k, 0.5)
         np.testing.assert_array_equal(embedding_neighbours(e, k, 0.5), wanted)
 
+    @pytest.mark.parametrize("width", [1, 2, 8])
+    def test_other_widths(self, width, body):
+        e = _embeddings("lattice", 90).repeat(1, 1, 2)[..., :width]
+        wanted = slow.embedding_neighbours(e, 6, 0.5)
+        np.testing.assert_array_equal(embedding_neighbours(e, 6, 0.5), wanted)
+
 
 class TestMaximum:
     def test_equals_twin_with_gradients(self, body):

@@ -5,7 +5,7 @@ import torch
 
 from models.geometry import GeometrySpec, LevelSpec, compute_geometry
 from models.nets import operators
-from models.nets.layers import FBR, Dropout, mlp, set_bn_momentum
+from models.nets.layers import FBR, Dropout, set_bn_momentum
 from models.nets.memory import Pool
 from models.nets.pointnet2 import FeaturePropagation, SetAbstraction
 from tests import reference_nets as slow
@@ -183,10 +183,11 @@ def test_evaluation_uses_the_running_statistics(body):
     torch.testing.assert_close(layer.eval()(x), layer.train()(x), rtol=1e-9, atol=1e-9)
 
 
-def test_momentum_reaches_every_layer():
-    layers = mlp(3, (4, 5))
-    set_bn_momentum(layers, 0.01)
-    assert [layer.norm.momentum for layer in layers] == [0.01, 0.01]
+def test_momentum_is_the_weight_of_the_newest_batch():
+    layer = FBR(3, 4)
+    set_bn_momentum(layer, 0.01)
+    layer(torch.ones(5, 3))
+    torch.testing.assert_close(layer.norm.running_var, torch.full((4,), 0.99))
 
 
 class TestPool:

@@ -91,6 +91,18 @@ def test_an_unknown_data_set_names_the_nearest() -> None:
     assert "--catalog" in str(caught.value)
 
 
+def test_in_a_wheel_the_catalogue_lies_inside_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "site-packages" / "pipelines"
+    package.mkdir(parents=True)
+    monkeypatch.setattr("pipelines.catalog.__file__", str(package / "catalog.py"))
+    with pytest.raises(OptionError, match="install jointcloud again"):
+        own_catalog()
+    (package / "catalog.yaml").write_text(GOOD)
+    assert list(load_catalog()) == ["plot"]
+
+
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"none\.yaml: No such file or directory"):
         read_catalog(tmp_path / "none.yaml")

@@ -133,3 +133,24 @@ def test_a_table_without_rows_is_its_head(capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_group_has_no_other_commands() -> None:
     assert sorted(main.commands) == sorted(str(name) for name in NAMES)
+
+
+def test_demo_passes_its_options_and_prints_what_was_learned(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import pipelines.demo
+
+    seen: dict[str, object] = {}
+
+    def run(out: Path, **options: object) -> dict[str, object]:
+        seen.update(options, out=out)
+        return {"report": "r.html", "evaluation": {"full": {}}, "wall_seconds": 61.0}
+
+    monkeypatch.setattr(pipelines.demo, "run_demo", run)
+    monkeypatch.setattr(pipelines.demo, "describe_learning", lambda scores: "learned")
+    command = ["demo", "--out", str(tmp_path), "--seed", "3", "--workers", "2", "--quick", "-q"]
+    result = invoke(*command)
+    assert result.stdout.splitlines() == ["learned", "1 min 1 s; open r.html"]
+    assert seen.pop("progress") is not None
+    assert seen == {"out": tmp_path, "seed": 3, "workers": 2, "quick": True}
+    assert json.loads(invoke(*command, "--json").stdout)["report"] == "r.html"

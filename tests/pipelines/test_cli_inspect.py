@@ -40,7 +40,7 @@ def test_a_store_as_text(tiny_store: Path) -> None:
         assert part in text
 
 
-@pytest.mark.parametrize("by", [None, "class", "instance", "rgb"])
+@pytest.mark.parametrize("by", [None, "instance"])
 def test_a_picture_of_a_scene(tiny_store: Path, tmp_path: Path, by: str | None) -> None:
     out = tmp_path / "p.png"
     more = ["--by", by] if by else []

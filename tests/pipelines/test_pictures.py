@@ -59,7 +59,7 @@ def _painted(
 def test_a_surface_is_closed_and_the_nearer_one_shows() -> None:
     xyz, rgb = _painted([(_plate(1.0, 0.0), RED), (_plate(0.5, 0.4), GREEN)])
     picture = render_cloud(xyz, rgb, TOP)
-    assert picture.shape == (60, 60, 3)
+    assert picture.shape == (60, 100, 3)
     assert picture.dtype == np.uint8
     np.testing.assert_array_equal(picture[22:38, 42:58], np.broadcast_to(GREEN, (16, 16, 3)))
     np.testing.assert_array_equal(picture[5:10, 25:30], np.broadcast_to(RED, (5, 5, 3)))

@@ -51,6 +51,17 @@ def test_lines_come_at_least_every_ten_seconds() -> None:
                         "build: 6/1,000 rooms, 24 s gone, about 1 h 6 min left"]  # fmt: skip
 
 
+def test_quick_tasks_tell_begin_and_end_only() -> None:
+    stream, clock = io.StringIO(), Clock()
+    lines = Lines(stream, clock)
+    lines.start("decode", 5, "part")
+    for k in range(5):
+        clock.now += 0.1
+        lines.advance(note=f"part {k}")
+    lines.finish()
+    assert stream.getvalue().splitlines() == ["decode: 5 parts", "decode: done in 0.5 s, part 4"]
+
+
 def test_steps_done_by_an_earlier_run_do_not_shorten_the_estimate() -> None:
     stream, clock = io.StringIO(), Clock()
     lines = Lines(stream, clock)

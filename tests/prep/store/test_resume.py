@@ -154,7 +154,7 @@ def test_a_change_that_keeps_size_and_time_is_noticed(raw, store_path):
     assert build_part(tasks[1]).status == "built"
 
 
-@pytest.mark.parametrize("fault", ["missing", "truncated", "extra", "commit"])
+@pytest.mark.parametrize("fault", ["missing", "truncated", "flipped", "extra", "commit"])
 def test_a_part_with_wrong_objects_is_rebuilt(raw, store_path, fault):
     before = tree(store_path)
     sample = store_path / "parts/00001/blocks/sample/c/0/0"
@@ -162,6 +162,10 @@ def test_a_part_with_wrong_objects_is_rebuilt(raw, store_path, fault):
         sample.unlink()
     elif fault == "truncated":
         sample.write_bytes(sample.read_bytes()[:-1])
+    elif fault == "flipped":
+        data = bytearray(sample.read_bytes())
+        data[-1] ^= 1
+        sample.write_bytes(data)
     elif fault == "extra":
         (sample.parent / "1").write_bytes(b"x")
     else:
@@ -169,6 +173,31 @@ def test_a_part_with_wrong_objects_is_rebuilt(raw, store_path, fault):
         commit.write_bytes(commit.read_bytes()[:-9])
     reports = build(raw, store_path, per_part=2)
     assert [r.status for r in reports] == ["kept", "built"]
+    assert tree(store_path) == before
+
+
+def test_running_again_mends_any_damage(raw, store_path):
+    before = tree(store_path)
+    for at, key in enumerate(sorted(set(before) - {"zarr.json"})):
+        data = bytearray(before[key])
+        data[len(data) // 2] ^= 0x10
+        (store_path / key).write_bytes(data)
+        if at % 3 == 0:
+            (store_path / key).unlink()
+    build(raw, store_path, per_part=2)
+    assert tree(store_path) == before
+
+
+@pytest.mark.parametrize("at", [3, 60, 400])
+def test_a_damaged_header_is_mended_when_asked(raw, store_path, at):
+    before = tree(store_path)
+    data = bytearray(before["zarr.json"])
+    data[at] ^= 0x10
+    (store_path / "zarr.json").write_bytes(data)
+    with pytest.raises(StoreError):
+        build(raw, store_path, per_part=2)
+    create_store(store_path, make_header(raw, per_part=2), rebuild=True)
+    build(raw, store_path, per_part=2)
     assert tree(store_path) == before
 
 
