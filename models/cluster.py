@@ -8,9 +8,10 @@
   scikit-learn's tree; the comparisons at the rim of a ball are scikit-learn's, box by box.
 
 Where scikit-learn raises because no seed has a point in reach (sparse points in many dimensions),
-the points themselves become the seeds. Up to 11 points, scikit-learn expands ‖a−b‖² into
-a² − 2ab + b²; here the difference is squared, so a point at the very rim, within rounding, may
-fall on the other side there.
+the points themselves become the seeds. Among at most 11 points or modes, scikit-learn has no tree
+and expands ‖a−b‖² into a² − 2ab + b² in its BLAS; here the difference is squared, so two of them
+that lie a bandwidth apart to the last bit (made-up grids, not embeddings) may fall on the other
+side of the rim.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def mean_shift(
         If ``points`` is not (n, d) with d >= 1, holds NaN or infinity, or an option is senseless.
     """
     points = np.asarray(points)
-    points = np.ascontiguousarray(points, np.float32 if points.dtype == np.float32 else np.float64)
+    dtype = np.float32 if points.dtype == np.float32 else np.float64
+    points = np.ascontiguousarray(points, dtype)
     bandwidth = float(bandwidth)
     _check(points, bandwidth, max_iter, max_clusters)
     if not len(points):
@@ -123,7 +125,8 @@ def _check(points: Floats, bandwidth: float, max_iter: int, max_clusters: int | 
         raise ValueError(f"mean shift wants a bandwidth > 0, found {bandwidth}")
     if max_iter < 0 or (max_clusters is not None and max_clusters < 1):
         raise ValueError(
-            f"mean shift wants max_iter >= 0 and max_clusters >= 1, found {max_iter}, {max_clusters}"
+            f"mean shift wants max_iter >= 0 and max_clusters >= 1, found {max_iter} and "
+            f"{max_clusters}"
         )
 
 

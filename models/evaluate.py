@@ -26,7 +26,7 @@ from models.cache import Arrays
 from models.checkpoint import load_checkpoint
 from models.data import BlockData, open_data
 from models.geometry import Geometry
-from models.infer import InferOptions, Predictor
+from models.infer import InferOptions, Predictor, share
 from models.merging import drop_small, merge_blocks_paper
 from models.metrics import Scorer
 from models.run import Run, RunConfig, write_json
@@ -163,11 +163,13 @@ class _Evaluation:
         shutil.rmtree(target.with_suffix(""), ignore_errors=True)
         if protocol == "paper":
             self.geometry = open_geometry(self.data, self.spec, progress=progress)
-        progress.start(f"evaluate, protocol {protocol}", len(self.fold.test), "scene")
+        predict = self._paper if protocol == "paper" else self._full
+        total_rows = int(self.data.rows[self.fold.test].sum())
+        progress.start(f"evaluate, protocol {protocol}", total_rows, "point")
         try:
             for scene in self.fold.test.tolist():
                 name = self.data.names[scene]
-                found = self._paper(scene) if protocol == "paper" else self._full(scene)
+                found = predict(scene, progress)
                 with self._timed("scoring"):
                     scorer.add(
                         found.semantic_true, found.instance_true, found.semantic, found.instance
@@ -177,7 +179,7 @@ class _Evaluation:
                     _write_scene(self.run_folder.prediction(protocol, name), found)
                     if asis_out is not None:
                         _write_asis(asis_out, name, found)
-                progress.advance(note=name)
+                progress.advance(0, note=name)
         finally:
             progress.finish()
         with self._timed("scoring"):
@@ -205,7 +207,7 @@ class _Evaluation:
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
         }
 
-    def _paper(self, scene: int) -> ScenePoints:
+    def _paper(self, scene: int, progress: Progress) -> ScenePoints:
         data, config = self.data, self.config
         blocks = data.scene_blocks(scene)
         rows = data.scene_rows(scene)
@@ -224,6 +226,9 @@ class _Evaluation:
         for at, found in self.predictor.run(load, len(blocks), where=data.names[scene]):
             semantic[at], cluster[at] = found.semantic, found.cluster
             confidence[at] = found.probability.max(axis=2)
+            progress.advance(share(int(data.rows[scene]), at, len(blocks)))
+        if not len(blocks):
+            progress.advance(int(data.rows[scene]))
         coord = data.coord[rows][sample]
         with self._timed("merging"):
             extent = np.where(data.room_max[scene] > 0, data.room_max[scene], 1.0)
@@ -244,7 +249,7 @@ class _Evaluation:
             samples=len(blocks),
         )
 
-    def _full(self, scene: int) -> ScenePoints:
+    def _full(self, scene: int, progress: Progress) -> ScenePoints:
         data, config = self.data, self.config
         rows = data.scene_rows(scene)
         color = data.color[rows] if data.color is not None and config.colored else None
@@ -258,7 +263,7 @@ class _Evaluation:
             n_classes=len(config.class_names),
             instance_points=np.array(config.instance_points),
             seed=config.seed,
-            progress=Silent(),
+            progress=progress,
         )
         # results stand in the order of the source, as the user gave it
         part = self.store.part(int(self.store.scenes.part[scene]), ["source"])

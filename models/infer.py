@@ -149,6 +149,11 @@ class Predictor:
         return mean_shift(embedding, self.options.bandwidth).labels
 
 
+def share(points: int, done: slice, blocks: int) -> int:
+    """Return how many of a scene's points some of its blocks stand for; all blocks for all."""
+    return points * int(done.stop) // blocks - points * int(done.start) // blocks
+
+
 def choose_device(name: str) -> torch.device:
     """Return a torch device; ``auto`` takes the GPU where there is one.
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.merging import compact_ids, instance_classes
+from models.merging import compact_ids, count_and_classify
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def score_room(
     """
     true_ids, true_member = compact_ids(true_instance)
     ids, member = compact_ids(instance)
-    _, true_size, true_class = instance_classes(true_member, true_semantic)
-    _, size, classes = instance_classes(member, semantic)
+    true_size, true_class = count_and_classify(true_member, true_semantic, len(true_ids))
+    size, classes = count_and_classify(member, semantic, len(ids))
     real_true = (true_ids >= 0) & (true_class >= 0)
     real = (ids >= 0) & (classes >= 0)
     g, p, common = _pairs(true_member, member, len(ids))

@@ -180,7 +180,7 @@ def _mean(hits: Array, count: int, row: Array, mean: Array, gathered: Array) -> 
 
 
 @njit(cache=True, nogil=True)
-def _slot(mean: Array, table: Array, state: Array, wide: Array) -> int:
+def _slot(mean: Array, table: Array, state: Array, wide: Array) -> Any:
     """Find the slot of ``mean`` in an open hash table of indices into ``state``, or a free one."""
     mask = table.size - 1
     code = np.int64(0)

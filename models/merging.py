@@ -77,15 +77,13 @@ def merge_blocks_paper(
     if cluster.min() < -1 or semantic.min() < 0:
         raise ValueError("merging wants clusters from -1 and classes from 0 on")
     cells = int(1 / gap) + 1
-    at = coord.reshape(-1, 3) / gap
-    if not (at.min() > -1 and at.max() < cells):  # also catches NaN
+    cell, n_cells = _number_cells(coord.reshape(-1, 3), gap, cells), cells**3
+    if cell.min() < 0:
         raise ValueError(f"merging wants coordinates in 0..1, found {coord.min()}..{coord.max()}")
-    x, y, z = at.astype(np.int64).T
-    cell, n_cells = (x * cells + y) * cells + z, cells**3
     if n_cells > _DENSE_CELLS:
         used, cell = np.unique(cell, return_inverse=True)
         n_cells = len(used)
-    merged = _merge(cell.reshape(cluster.shape), cluster, semantic, n_cells)
+    merged: NDArray[np.int32] = _merge(cell.reshape(cluster.shape), cluster, semantic, n_cells)
     return merged % 256 if wrap_uint8 else merged
 
 
@@ -118,7 +116,7 @@ def drop_small(
         Ids 0, 1, 2, … in the order of the old ones; −1 where dropped.
     """
     ids, member = compact_ids(instance)
-    _, counts, classes = instance_classes(member, semantic)
+    counts, classes = count_and_classify(member, semantic, len(ids))
     keep = (counts > fraction * np.asarray(mean_size, np.float64)[classes]) & (ids >= 0)
     new = np.where(keep, np.cumsum(keep) - 1, -1).astype(np.int32)
     filtered = new[member]
@@ -133,14 +131,20 @@ def instance_classes(
     Of equally common classes the smallest; points of class −1 count, but do not vote unless all
     points of the instance are of class −1.
     """
-    semantic = np.asarray(semantic, np.int64).reshape(-1)
     ids, member = compact_ids(instance)
-    n_classes = int(semantic.max(initial=-1)) + 1
-    votes = np.bincount(
-        member * (n_classes + 1) + semantic + 1, minlength=len(ids) * (n_classes + 1)
-    ).reshape(len(ids), n_classes + 1)
+    return ids, *count_and_classify(member, semantic, len(ids))
+
+
+def count_and_classify(
+    member: NDArray[np.int64], semantic: Ints, n: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return count and commonest class of members 0..n−1, as :func:`instance_classes` does."""
+    semantic = np.asarray(semantic).reshape(-1)
+    wide = int(semantic.max(initial=-1)) + 2
+    votes = np.bincount(member * wide + semantic + 1, minlength=n * wide).reshape(n, wide)
+    counts = votes.sum(axis=1)
     votes[:, 0] = 0  # class -1
-    return ids, np.bincount(member, minlength=len(ids)), votes.argmax(axis=1) - 1
+    return counts, votes.argmax(axis=1) - 1
 
 
 def compact_ids(instance: Ints) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -185,6 +189,17 @@ def mean_instance_size(
 
 
 @njit(cache=True, nogil=True)
+def _number_cells(coord: NDArray[Any], gap: float, cells: int) -> NDArray[np.int64]:
+    """Return the cell of each point (n, 3), x-major; −1 outside the grid (and for NaN)."""
+    number = np.full(coord.shape[0], -1, np.int64)
+    for p in range(coord.shape[0]):
+        x, y, z = coord[p, 0] / gap, coord[p, 1] / gap, coord[p, 2] / gap
+        if -1 < x < cells and -1 < y < cells and -1 < z < cells:
+            number[p] = (int(x) * cells + int(y)) * cells + int(z)
+    return number
+
+
+@njit(cache=True, nogil=True)
 def _merge(
     cell: NDArray[np.int64], cluster: NDArray[np.int64], semantic: NDArray[np.int64], n_cells: int
 ) -> NDArray[np.int32]:
@@ -223,7 +238,7 @@ def _merge(
                 overlap[g, here] += 1
         following = newest
         for g in range(used):
-            best = np.argmax(overlap[g])
+            best = int(np.argmax(overlap[g]))
             if overlap[g, best] < join_points and size[g] > small_points:
                 following += 1
                 best = following

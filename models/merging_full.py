@@ -245,7 +245,8 @@ def _vote(
     used[result] = 1
     used[-1] = 0  # where -1 wrote
     number = np.append((np.cumsum(used) - 1)[:-1], -1)
-    return number[result].astype(np.int32)
+    final: NDArray[np.int32] = number[result].astype(np.int32)
+    return final
 
 
 @njit(cache=True, nogil=True)

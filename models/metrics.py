@@ -49,6 +49,8 @@ class Scores:
         ``"IoU of stairs"`` for each 0/0, whatever value the policy put there.
     confusion : tuple of tuple of int
         Rows true classes, columns predicted ones; a last column counts points without an answer.
+    instances : dict of str to tuple of int
+        By class: ``true`` ones, ``predicted`` ones, and of these the ``matched`` ones.
     baseline : dict of str to float
         oAcc, mAcc and mIoU of answering the commonest true class everywhere.
     rooms, points, unlabelled : int
@@ -61,6 +63,7 @@ class Scores:
     per_class: dict[str, tuple[float, ...]]
     undefined: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
+    instances: dict[str, tuple[int, ...]]
     baseline: dict[str, float]
     rooms: int
     points: int
@@ -75,6 +78,7 @@ class Scores:
             "per_class": {k: [_plain(v) for v in vs] for k, vs in self.per_class.items()},
             "undefined": list(self.undefined),
             "confusion": [list(row) for row in self.confusion],
+            "instances": {k: list(v) for k, v in self.instances.items()},
             "baseline": {k: _plain(v) for k, v in self.baseline.items()},
             "rooms": self.rooms,
             "points": self.points,
@@ -200,6 +204,11 @@ class Scorer:
                 for c in np.flatnonzero(empty[name])
             ),
             confusion=tuple(tuple(row) for row in self.confusion.tolist()),
+            instances={
+                "true": tuple(self.true.tolist()),
+                "predicted": tuple(self.predicted.tolist()),
+                "matched": tuple(self.hits.tolist()),
+            },
             baseline=constant_baseline(self.confusion, zero_division=policy),
             rooms=self.rooms,
             points=int(self.confusion.sum()),

@@ -91,6 +91,7 @@ def predict_scene(
     # shifted in float64: single precision keeps a millimetre only near the origin
     coord = (xyz - xyz.min(axis=0)).astype(np.float32)
     color = _colors(scene, config, progress)
+    progress.start(f"predict {scene.name}", len(sound), "point")
     found = predict_points(
         predictor,
         model.geometry_spec,
@@ -103,6 +104,7 @@ def predict_scene(
         seed=config.seed,
         progress=progress,
     )
+    progress.finish()
     prediction.semantic[sound] = found.semantic
     prediction.instance[sound] = found.instance
     prediction.confidence[sound] = found.confidence

@@ -216,7 +216,7 @@ class _Training:
                 "learning rate"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        losses["total"].backward()
+        torch.autograd.backward(losses["total"])
         self.optimizer.step()
         known = batch.semantic >= 0
         right = (outputs.logits.detach().argmax(-1) == batch.semantic) & known

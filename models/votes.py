@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.geometry import Geometry, GeometrySpec, compute_geometry
-from models.infer import Predictor
+from models.infer import Predictor, share
 from models.merging import drop_small
 from models.merging_full import FullMerging, merge_blocks_full
 from prep.features import block_features
@@ -170,7 +170,7 @@ def predict_points(
     seed : int
         Seed of the run.
     progress : Progress
-        Told of every sample as a task of its own.
+        Advanced by the number of points in all; started and finished by the caller.
     """
     order = sort_by_cell(coord.astype(np.float64), recipe.stride_m)
     coord = coord[order]
@@ -188,15 +188,14 @@ def predict_points(
         )
         return features, compute_geometry(np.ascontiguousarray(features[:, :, :3]), spec)
 
-    progress.start(f"predict {name}", len(cover.sample), "sample")
-    for rows, blocks in predictor.run(load, len(cover.sample), where=name):
+    total = len(cover.sample)
+    for rows, blocks in predictor.run(load, total, where=name):
         for offset, index in enumerate(range(rows.start, rows.stop)):
             fresh = int(cover.fresh[index])
             # rows of one sample are distinct up to fresh, so plain indexing adds each once
             votes[cover.sample[index, :fresh]] += blocks.probability[offset, :fresh]
         cluster[rows], classes[rows] = blocks.cluster, blocks.semantic
-        progress.advance(len(blocks.cluster))
-    progress.finish()
+        progress.advance(share(len(coord), rows, total))
     start = time.perf_counter()
     votes /= votes.sum(axis=1, keepdims=True)
     semantic = votes.argmax(axis=1).astype(np.int32)

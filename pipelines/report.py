@@ -36,6 +36,14 @@ SCORES = {
 CLASS_SCORES = ("IoU", "Acc", "Cov", "WCov", "Prec", "Rec")
 
 
+NEEDED = frozenset(
+    (
+        *("mean", "per_class", "class_names", "confusion", "instances"),
+        *("baseline", "undefined", "zero_division"),
+    )
+)
+
+
 def write_report(run: Path, out: Path | None = None, store: Path | None = None) -> Path:
     """Write the report of a run.
 
@@ -103,7 +111,7 @@ def _read_result(run: Run, protocol: str) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise OptionError(f"{path}: cannot be read ({error}); evaluate the run again") from error
-    missing = {"mean", "per_class", "class_names", "confusion", "baseline"} - set(data)
+    missing = NEEDED - set(data)
     if missing:
         raise OptionError(f"{path}: found no {', '.join(sorted(missing))}; evaluate the run again")
     return dict(data)
@@ -159,22 +167,22 @@ def _headline(protocol: str, result: Mapping[str, Any], config: RunConfig) -> li
 def _class_section(protocol: str, result: Mapping[str, Any]) -> list[str]:
     names = result["class_names"]
     per_class = result["per_class"]
-    counts = np.array(result["confusion"], dtype=np.int64)
-    columns = [c for c in CLASS_SCORES if any(per_class[n].get(c) is not None for n in names)]
-    rows = []
-    for k, name in enumerate(names):
-        row = per_class[name]
-        rows.append(
-            [
-                name,
-                *(html.percent(row.get(c)) for c in columns),
-                _count(row.get("gt_instances")),
-                _count(row.get("pred_instances")),
-                f"{int(counts[k].sum()):,}",
-            ]
-        )
+    counts = np.array(result["confusion"], dtype=np.int64)[:, : len(names)]
+    columns = [c for c in CLASS_SCORES if c in per_class]
+    instances = result["instances"]
+    rows = [
+        [
+            name,
+            *(html.percent(per_class[c][k]) for c in columns),
+            f"{instances['true'][k]:,}",
+            f"{instances['predicted'][k]:,}",
+            f"{int(counts[k].sum()):,}",
+        ]
+        for k, name in enumerate(names)
+    ]
     means = [html.percent(result["mean"].get(f"m{c}")) for c in columns]
-    rows.append(["mean", *means, "", "", f"{int(counts.sum()):,}"])
+    sums = [f"{sum(instances[side]):,}" for side in ("true", "predicted")]
+    rows.append(["mean", *means, *sums, f"{int(counts.sum()):,}"])
     head = ["class", *columns, "instances", "predicted", "points"]
     return [
         f"<h2>By class, protocol {html.escape(protocol)}</h2>",
@@ -183,13 +191,18 @@ def _class_section(protocol: str, result: Mapping[str, Any]) -> list[str]:
         "</div>",
         html.picture(draw_confusion(counts, names), "Confusion matrix; rows are true classes."),
         "</div>",
-        '<p class="soft">In per cent. “–”: not defined, as the class has no true or no predicted '
-        "point or instance.</p>",
+        f'<p class="soft">In per cent; {_undefined(result)}</p>',
     ]
 
 
-def _count(value: Any) -> str:
-    return "–" if value is None else f"{int(value):,}"
+def _undefined(result: Mapping[str, Any]) -> str:
+    cases = ", ".join(result["undefined"]) or "none"
+    policy = {
+        "zero": "count as 0",
+        "nan": "are NaN, and so are their means",
+        "skip": "are left out of the means",
+    }[result["zero_division"]]
+    return f"scores of nothing by nothing {html.escape(policy)}: {html.escape(cases)}."
 
 
 def _training(history: list[dict[str, Any]]) -> list[str]:

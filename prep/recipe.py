@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -87,15 +88,17 @@ class Recipe:
                 continue
             try:
                 values[key] = _parse_value(getattr(defaults, key), value)
-            except (TypeError, ValueError):
-                kind = type(getattr(defaults, key)).__name__
-                faults.append(f"{key} {value!r} is not a {kind}")
+            except (TypeError, ValueError, OverflowError):
+                kind = _KINDS[type(getattr(defaults, key))]
+                faults.append(f"{key} {value!r} is not {kind}")
         if faults:
             raise OptionError("recipe: " + "; ".join(faults))
         return Recipe(**values)
 
 
 DRAWS = ("with_replacement", "without_replacement")
+
+_KINDS = {int: "a whole number", float: "a number", str: "text", tuple: "a list of numbers"}
 
 
 def _parse_value(default: Any, value: Any) -> Any:
@@ -104,8 +107,10 @@ def _parse_value(default: Any, value: Any) -> Any:
     if isinstance(default, tuple):
         if isinstance(value, str | dict):
             raise TypeError
-        return tuple(float(v) for v in value)
+        return tuple(_parse_value(0.0, v) for v in value)
     if isinstance(default, float):
+        if not math.isfinite(float(value)):
+            raise ValueError
         return float(value)
     if isinstance(default, int):
         if int(value) != value:

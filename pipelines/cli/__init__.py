@@ -6,6 +6,7 @@ Modules of commands import nothing heavy; what a command needs it imports when i
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 
 import click
@@ -40,6 +41,8 @@ class _Verbs(ErrorGroup):
 @click.version_option(version("jointcloud"), prog_name="jointcloud")
 def main() -> None:
     """Group of all commands."""
+    # Idle threads of torch must not spin: beside other work that makes a step several times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 for _command in COMMANDS:

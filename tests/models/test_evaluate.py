@@ -56,6 +56,25 @@ def oracle(monkeypatch):
     monkeypatch.setattr(module, "load_checkpoint", lambda *_, **__: state)
 
 
+class Recorder:
+    def __init__(self):
+        self.total = self.done = 0
+        self.notes = []
+
+    def start(self, task, total, unit):
+        self.total, self.done = total, 0
+
+    def advance(self, steps=1, note=""):
+        self.done += steps
+        self.notes.append(note)
+
+    def finish(self):
+        pass
+
+    def message(self, text):
+        pass
+
+
 def evaluate(folder, protocol, **changes):
     settings = {"options": OPTIONS, "cache": folder / "cache", **changes}
     return evaluate_run(folder / "run", protocol, **settings)
@@ -176,6 +195,24 @@ def test_another_store_is_refused_unless_accepted(folder, tmp_path):
         evaluate(folder, "full", store=other)
     result = evaluate(folder, "full", store=other, any_digest=True)
     assert result["store_digest"] == open_store(other).digest
+
+
+def test_a_scene_without_a_block_has_no_point_under_paper_and_all_under_full(folder, tmp_path):
+    other = build_tiny_store(tmp_path, recipe=replace(RECIPE, min_points=10_000))
+    result = evaluate(folder, "paper", store=other, any_digest=True)
+    assert (result["points"], result["scored_points"], result["samples"]) == (0, 0, 0)
+    assert result["mean"]["mIoU"] == 0
+    assert arrays_of(folder, "paper")["coord"].shape == (0, 3)
+    result = evaluate(folder, "full", store=other, any_digest=True)
+    assert result["points"] == len(make_room(2)["x"])
+
+
+@pytest.mark.parametrize("protocol", ["paper", "full"])
+def test_the_progress_ends_with_all_points(folder, protocol):
+    progress = Recorder()
+    evaluate(folder, protocol, progress=progress)
+    assert progress.done == progress.total == len(make_room(2)["x"])
+    assert progress.notes[-1] == "b/room_2"
 
 
 def test_a_failed_evaluation_leaves_no_scores_of_an_older_one(folder, monkeypatch):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from models.metrics import Scorer
 from models.run import Run, RunConfig, write_json
 from models.schedule import Schedule
+from models.semantic_metrics import ZeroDivision
 from models.systems import configure
 from prep.labels import ClassInfo, Labels, Level
 from prep.readers.synthetic import synthetic_room
@@ -20,7 +21,6 @@ COLORS = np.random.default_rng(4).integers(30, 230, (13, 3)).tolist()
 LABELS = Labels(
     (Level("object", tuple(ClassInfo(i, n, tuple(COLORS[i])) for i, n in enumerate(CLASSES))),)
 )
-SCORES = ("IoU", "Acc", "Cov", "WCov", "Prec", "Rec")
 
 
 def write_run(
@@ -77,17 +77,25 @@ def write_run(
     return run
 
 
-def add_evaluation(run: Run, protocol: str, *, scenes: tuple[str, ...], points: int = 3000) -> None:
+def add_evaluation(
+    run: Run,
+    protocol: str,
+    *,
+    scenes: tuple[str, ...],
+    points: int = 3000,
+    zero_division: ZeroDivision = "zero",
+) -> None:
     """Write scores, and predictions with one point in four wrong."""
     rng = np.random.default_rng(len(protocol))
     labels = run.read_config().labels
     names = labels.levels[0].names
-    confusion = np.zeros((len(names), len(names)), dtype=np.int64)
+    scorer = Scorer(names, zero_division)
     for name in scenes:
         room = synthetic_room(0, name, "office", points, LABELS, origin=(3.0, -2.0, 0.0))
         truth = np.minimum(room.semantic[:, 0], len(names) - 1)
         found = np.where(rng.random(points) < 0.25, rng.integers(0, len(names), points), truth)
-        np.add.at(confusion, (truth, found), 1)
+        instance = (room.instance[:, 0] + 5).astype(np.int32)
+        scorer.add(truth, room.instance[:, 0], found, instance)
         path = run.prediction(protocol, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(
@@ -97,13 +105,10 @@ def add_evaluation(run: Run, protocol: str, *, scenes: tuple[str, ...], points: 
             semantic_true=truth,
             instance_true=room.instance[:, 0],
             semantic=found.astype(np.int16),
-            instance=(room.instance[:, 0] + 5).astype(np.int32),
+            instance=instance,
             confidence=rng.random(points).astype(np.float32),
         )
-    per_class: dict[str, dict[str, Any]] = {
-        name: {s: float(v) for s, v in zip(SCORES, rng.random(6), strict=True)} for name in names
-    }
-    per_class[names[-1]] = dict.fromkeys(SCORES)
+    scores = scorer.result().to_dict()
     result = {
         "protocol": protocol,
         "system": "asis",
@@ -111,13 +116,8 @@ def add_evaluation(run: Run, protocol: str, *, scenes: tuple[str, ...], points: 
         "fold": "area5",
         "seed": 7,
         "scenes": len(scenes),
-        "points": points * len(scenes),
-        "mean": {"oAcc": 0.75, "mAcc": 0.7, "mIoU": 0.583, "mCov": 0.5, "mWCov": 0.52}
-        | {"mPrec": 0.41, "mRec": 0.39},
-        "per_class": per_class,
-        "class_names": list(names),
-        "confusion": confusion.tolist(),
-        "baseline": {"class": names[2 % len(names)], "oAcc": 0.3, "mIoU": 0.0231},
+        **scores,
+        "baseline": {"class": names[2 % len(names)], **scores["baseline"]},
         "seconds": {"network": 10.0, "clustering": 5.5},
     }
     write_json(run.evaluation(protocol), json.loads(json.dumps(result)))

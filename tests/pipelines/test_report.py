@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -63,12 +64,15 @@ def test_both_protocols_with_pictures(tmp_path: Path) -> None:
     assert path == tmp_path / "run" / "report.html"
     text = path.read_text(encoding="utf-8")
     page = _Page(text)
+    full = json.loads(run.evaluation("full").read_text())
+    mean, base = 100 * full["mean"]["mIoU"], 100 * full["baseline"]["mIoU"]
+    assert mean > base + 10
     for wanted in (
         "asis on building, fold area5",
         "Scores, protocol full",
         "Scores, protocol paper",
-        "58.3",
-        "+56.0 over baseline",
+        f"{mean:.1f}",
+        f"{mean - base:+.1f} over baseline",
         "“wall”",
         "Area_5/office_1",
         "instances, predicted",
@@ -121,10 +125,13 @@ def test_unevaluated_and_untrained_runs_have_a_report(tmp_path: Path) -> None:
 
 def test_undefined_scores_are_dashes(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
-    add_evaluation(run, "paper", scenes=("A/b",), points=1200)
+    add_evaluation(run, "paper", scenes=("A/b",), points=1200, zero_division="nan")
+    undefined = json.loads(run.evaluation("paper").read_text())["undefined"]
+    assert "Cov of sofa" in undefined  # this office has none
     text = write_report(run.folder).read_text(encoding="utf-8")
-    assert "<td>clutter</td><td>–</td>" in text
-    assert "nan" not in _Page(text).text.lower().split()
+    assert re.search(r"<td>sofa</td>(<td>[^<]*</td>)*<td>–</td>", text)
+    assert "Cov of sofa" in text
+    assert "are NaN, and so are their means" in text
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:
