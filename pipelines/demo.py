@@ -29,6 +29,7 @@ from prep.readers.synthetic import list_scenes, read_scene
 from prep.writers.s3dis import write_s3dis
 
 SYSTEM, FOLD, PROTOCOLS = "asis", "area6", ("paper", "full")
+LEARNING_RATE = 3e-3  # a few minutes of training want larger steps than a hundred epochs
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class DemoSize:
     decay_samples: int
 
 
-FULL = DemoSize(2, 40_000, 1024, 8, 12, 2_000)
+FULL = DemoSize(2, 40_000, 512, 8, 8, 2_000)
 QUICK = DemoSize(1, 6_000, 128, 2, 4, 300)
 
 
@@ -88,6 +89,7 @@ def run_demo(
         out=run,
         epochs=size.epochs,
         batch_size=size.batch_size,
+        lr=LEARNING_RATE,
         decay_samples=size.decay_samples,
         seed=seed,
         cache=out / "cache",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +38,7 @@ def _folder(folder: Path, depth: int) -> list[str]:
 def _line(label: str, module: Path) -> str:
     docstring = ast.get_docstring(ast.parse(module.read_text())) or ""
     summary = docstring.split("\n\n")[0].replace("\n", " ").strip().removesuffix(".")
+    summary = re.sub(r":\w+:`([^`]+)`", r"\1", summary).replace("``", "")
     if len(summary) > 88:
         summary = summary[:88].rsplit(" ", 1)[0].rstrip(",;:") + " …"
     return f"{label:<28}{summary}".rstrip()
