@@ -4,7 +4,7 @@
 
     OUT/building/     raw rooms in the S3DIS layout
     OUT/store.zarr    built from them
-    OUT/run/          ASIS trained on five areas, evaluated on the sixth
+    OUT/run/          ASIS trained on five areas with Water Filling Sampling, scored on the sixth
     OUT/report.html   scores, curves and pictures
 
 Every step is skipped or continued where an earlier demonstration stopped.
@@ -44,7 +44,7 @@ class DemoSize:
     decay_samples: int
 
 
-FULL = DemoSize(2, 40_000, 512, 8, 8, 2_000)
+FULL = DemoSize(2, 40_000, 512, 4, 8, 2_000)
 QUICK = DemoSize(1, 6_000, 128, 2, 4, 300)
 
 
@@ -92,6 +92,7 @@ def run_demo(
         lr=LEARNING_RATE,
         decay_samples=size.decay_samples,
         seed=seed,
+        water_filling=True,
         cache=out / "cache",
     )
     trained = train(options, progress)

@@ -77,7 +77,7 @@ def test_a_sound_scene_passes(monkeypatch):
         (lambda s: {"instance": s.instance - 2}, "instance label -3"),
         (lambda s: {"semantic": s.semantic[:, 0]}, r"semantic labels of shape \(6,\)"),
     ],
-    ids=str,
+    ids="empty nan unbalanced drops class below instance shape".split(),
 )
 def test_scenes_that_would_break_a_store_are_refused(monkeypatch, change, message):
     scene = _scene()
