@@ -18,15 +18,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from models.run import write_json
 from pipelines.build import BuildSummary, build_store, merge_recipe
 from pipelines.catalog import find_entry, load_catalog
 from pipelines.catalog_parse import DatasetEntry
-from prep.errors import JointcloudError
+from prep.errors import JointcloudError, OptionError
 from prep.progress import Progress
 from prep.readers.synthetic import list_scenes, read_scene
 from prep.writers.s3dis import write_s3dis
+
+if TYPE_CHECKING:
+    from models.train import TrainReport
 
 SYSTEM, FOLD, PROTOCOLS = "asis", "area6", ("paper", "full")
 LEARNING_RATE = 3e-3  # a few minutes of training want larger steps than a hundred epochs
@@ -44,8 +48,8 @@ class DemoSize:
     decay_samples: int
 
 
-FULL = DemoSize(2, 40_000, 512, 4, 8, 2_000)
-QUICK = DemoSize(1, 6_000, 128, 2, 4, 300)
+FULL = DemoSize(2, 40_000, 512, 3, 8, 1_500)
+QUICK = DemoSize(1, 4_000, 96, 2, 8, 300)
 
 
 def run_demo(
@@ -61,15 +65,14 @@ def run_demo(
     Returns
     -------
     dict
-        ``report`` (path), ``build``, ``train`` and ``evaluation`` (by protocol) as plain JSON
-        values, ``wall_seconds``.
+        ``report`` and ``building`` (paths), ``build``, ``train``, ``evaluation`` (by protocol) and
+        ``wall_seconds`` as plain JSON values.
 
     Raises
     ------
     JointcloudError
         ``out`` holds a demonstration of another size or seed, or something else.
     """
-    from models.evaluate import evaluate_run
     from models.plan import TrainOptions
     from models.train import train
     from pipelines.report import write_report
@@ -97,12 +100,12 @@ def run_demo(
     )
     trained = train(options, progress)
     scores = {
-        protocol: evaluate_run(run, protocol, cache=options.cache, progress=progress)
-        for protocol in PROTOCOLS
+        protocol: _scores(run, trained, protocol, out / "cache", progress) for protocol in PROTOCOLS
     }
     report = write_report(run, out / "report.html", store=store)
     return {
         "report": str(report),
+        "building": str(raw),
         "build": summary.to_dict(),
         "train": {**asdict(trained), "run": str(run)},
         "evaluation": scores,
@@ -113,50 +116,84 @@ def run_demo(
 def describe_learning(scores: Mapping[str, Any]) -> str:
     """Return one line: how far the model is above always saying the commonest class."""
     mean, base = scores["mean"], scores["baseline"]
-    gain = {key: 100 * (mean[key] - base[key]) for key in ("oAcc", "mIoU")}
+    rooms = scores["scenes"]
+    compared = (
+        f"{key} {100 * mean[key]:.1f} % ({100 * (mean[key] - base[key]):+.1f})"
+        for key in ("mIoU", "oAcc")
+    )
+    others = (f"{key} {100 * mean[key]:.1f} %" for key in ("mWCov", "mPrec", "mRec"))
     return (
-        f"protocol {scores['protocol']}, {scores['scenes']} test rooms, "
-        f"{scores['points']:,} points: mIoU {100 * mean['mIoU']:.1f} "
-        f"({gain['mIoU']:+.1f} over always saying the commonest class), "
-        f"oAcc {100 * mean['oAcc']:.1f} ({gain['oAcc']:+.1f}), "
-        f"mWCov {100 * mean['mWCov']:.1f}, mPrec {100 * mean['mPrec']:.1f}, "
-        f"mRec {100 * mean['mRec']:.1f}"
+        f"protocol {scores['protocol']}, {rooms} test room{'s' * (rooms != 1)}, "
+        f"{scores['points']:,} points: {', '.join(compared)} over always saying "
+        f"{base.get('class', 'the commonest class')}; {', '.join(others)}"
     )
 
 
 def _write_building(
     raw: Path, entry: DatasetEntry, size: DemoSize, seed: int, progress: Progress
 ) -> None:
-    """Write the raw rooms, or accept those that an earlier demonstration wrote."""
-    wanted = {"seed": seed, **asdict(size)}
+    """Write the raw rooms, or accept those that an earlier demonstration wrote.
+
+    The note beside them says whose they are before the first is written, and at the end that they
+    are all there: nothing is removed that a demonstration did not write.
+    """
     note = raw.parent / "building.json"
-    if note.is_file():
-        if json.loads(note.read_text(encoding="utf-8")) == wanted:
+    wanted = {"seed": seed, **asdict(size)}
+    found = _read_note(note)
+    if found is not None:
+        finished = found.pop("finished", False)
+        if found != wanted:
+            keys = [key for key in wanted if found.get(key) != wanted[key]]
+            there = ", ".join(f"{key} {found.get(key)}" for key in keys)
+            now = ", ".join(f"{key} {wanted[key]}" for key in keys)
+            raise OptionError(
+                f"{raw.parent}: found a demonstration with {there}, wanted {now}; "
+                "give another --out or remove the folder"
+            )
+        if finished:
             return
-        raise JointcloudError(
-            f"{raw.parent}: found a demonstration of another size or seed, wanted {wanted}; "
-            "give another --out or remove the folder"
-        )
-    if raw.parent.exists() and any(p.name != "building" for p in raw.parent.iterdir()):
-        raise JointcloudError(
-            f"{raw.parent}: found a folder with other files, wanted an empty or a new one; "
-            "give another --out"
+        shutil.rmtree(raw, ignore_errors=True)
+    elif raw.parent.exists() and (not raw.parent.is_dir() or any(raw.parent.iterdir())):
+        kind = "folder with other files" if raw.parent.is_dir() else "file"
+        raise OptionError(
+            f"{raw.parent}: found a {kind}, wanted an empty or a new folder; give another --out"
         )
     options: dict[str, object] = {
         "rooms_per_area": size.rooms_per_area,
         "points_per_room": size.points_per_room,
         "seed": seed,
     }
-    if raw.exists():
-        shutil.rmtree(raw)
+    write_json(note, {**wanted, "finished": False})
     sources = list_scenes(raw, labels=entry.labels, options=options)
-    progress.start("write the building", len(sources), "rooms")
+    progress.start("write the building", len(sources), "room")
     for source in sources:
         scene = read_scene(source, labels=entry.labels, on_defect="fail")
         write_s3dis(scene, raw, entry.labels)
         progress.advance(1, source.name)
     progress.finish()
-    note.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+    write_json(note, {**wanted, "finished": True})
+
+
+def _read_note(note: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(note.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _scores(run: Path, trained: TrainReport, protocol: str, cache: Path, progress: Progress) -> Any:
+    """Return the scores of an earlier evaluation of these weights, or evaluate."""
+    from models.evaluate import evaluate_run
+    from models.run import Run
+
+    try:
+        found = json.loads(Run(run).evaluation(protocol).read_text(encoding="utf-8"))
+        if trained.trained_epochs == 0 and found["checkpoint"]["samples"] == trained.samples:
+            return found
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass  # none yet, or not a whole one
+    return evaluate_run(run, protocol, cache=cache, progress=progress)
 
 
 def _refuse_failures(summary: BuildSummary) -> None:

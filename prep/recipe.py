@@ -65,6 +65,8 @@ class Recipe:
         radii = self.msa_radii_m
         if any(r <= 0 for r in radii) or list(radii) != sorted(set(radii)):
             faults.append(f"msa_radii_m {list(radii)} must be positive and ascending")
+        if len(radii) > MAX_RADII:
+            faults.append(f"msa_radii_m holds {len(radii)} radii, at most {MAX_RADII}")
         if self.part_points < 1:
             faults.append(f"part_points {self.part_points} must be at least 1")
         if not 0 <= self.seed < 2**63:
@@ -95,6 +97,8 @@ class Recipe:
             raise OptionError("recipe: " + "; ".join(faults))
         return Recipe(**values)
 
+
+MAX_RADII = 32
 
 DRAWS = ("with_replacement", "without_replacement")
 

@@ -28,6 +28,9 @@ from prep.seeding import scene_seed
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
+#: Greatest extent of a scene, metres: float32 still tells 8 mm apart there.
+MAX_EXTENT_M = 1e5
+
 
 class Blocks(NamedTuple):
     """The points of the blocks of a scene, as :func:`prep.kernels.blocks.cut_blocks` gives them."""
@@ -210,6 +213,9 @@ def _check_scene(scene: Scene, n_classes: list[int]) -> None:
         refuse("no points", "at least 1")
     if not np.isfinite(scene.xyz).all():
         refuse("a coordinate that is not finite", "numbers in metres")
+    extent = scene.xyz.max(axis=0) / 2 - scene.xyz.min(axis=0) / 2  # halves cannot overflow
+    if extent.max() > MAX_EXTENT_M / 2:
+        refuse(f"points {2 * float(extent.max()):.6g} m apart", f"metres, at most {MAX_EXTENT_M:g}")
     dropped = sum(d.dropped for d in scene.defects)
     if scene.n_read != n + dropped:
         refuse(f"{n} points and {dropped} dropped of {scene.n_read} read", "a balance")

@@ -13,13 +13,14 @@ from pipelines.cli.options import (
     seed_option,
     workers_option,
 )
-from pipelines.cli.output import echo_json
+from pipelines.cli.output import echo_json, echo_pairs
 
 
 @click.command(
     short_help="Make rooms up, build, train, score and report: see it work.",
     help="Write a small synthetic building, build its store, train, evaluate and write a report "
-    "with pictures.\n\n" + example("jointcloud demo", "jointcloud demo --out /tmp/demo --quick"),
+    "with pictures. What an earlier demonstration in the folder did is kept.\n\n"
+    + example("jointcloud demo", "jointcloud demo --out /tmp/demo --quick"),
 )
 @click.option(
     "--out",
@@ -36,13 +37,33 @@ from pipelines.cli.output import echo_json
 def demo(out: Path, quick: bool, seed: int, workers: int, quiet: bool, as_json: bool) -> None:
     """Run the demonstration and print what was learned."""
     from pipelines.demo import describe_learning, run_demo
-    from pipelines.progress import span
+    from pipelines.progress import size, span
 
     progress = make_progress(quiet=quiet)
     result = run_demo(out, seed=seed, workers=workers, progress=progress, quick=quick)
     if as_json:
         echo_json(result)
         return
+    built, trained = result["build"], result["train"]
+    echo_pairs(
+        [
+            ("building", f"{built['scenes']} rooms in {result['building']}"),
+            (
+                "points",
+                f"{built['points_read']:,} read = {built['points_stored']:,} stored + "
+                f"{built['points_dropped']:,} dropped",
+            ),
+            ("store", f"{built['store']}, {size(built['n_bytes'])}"),
+            (
+                "training",
+                f"{trained['system']}, {trained['epochs']} epochs, "
+                f"{trained['samples']:,} blocks, loss {trained['loss']:.2f}",
+            ),
+            ("time", span(result["wall_seconds"])),
+        ]
+    )
+    click.echo()
     for scores in result["evaluation"].values():
         click.echo(describe_learning(scores))
-    click.echo(f"{span(result['wall_seconds'])}; open {result['report']}")
+    click.echo()
+    click.echo(f"report  {result['report']}")

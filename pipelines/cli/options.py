@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,21 @@ import click
 
 from prep.errors import JointcloudError, OptionError
 from prep.progress import Progress
+
+INTERRUPTED = 130
+
+_PATH = "check the path"
+_REMEDIES = {
+    errno.EACCES: "check the permissions",
+    errno.EPERM: "check the permissions",
+    errno.EROFS: "give a place that can be written",
+    errno.ENOSPC: "make room on the disk and run the same command again",
+    errno.EDQUOT: "make room on the disk and run the same command again",
+    errno.ENOENT: _PATH,
+    errno.ENOTDIR: _PATH,
+    errno.EISDIR: _PATH,
+    errno.ENAMETOOLONG: _PATH,
+}
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -136,7 +152,9 @@ def _finite(value: Any) -> bool:
 class ErrorGroup(click.Group):
     """A group whose commands end with one line on stderr and code 1 for what a user can mend.
 
-    Other exceptions are the program's own faults: they pass with their traceback.
+    That is a JointcloudError, or an operating system that does not let a file be read or written.
+    Ctrl-C ends with code 130. Other exceptions are the program's own faults: they pass with their
+    traceback.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -147,3 +165,13 @@ class ErrorGroup(click.Group):
             for line in str(error).splitlines():
                 click.echo(f"error: {line}", err=True)
             ctx.exit(1)
+        except OSError as error:
+            remedy = _REMEDIES.get(error.errno or 0)
+            if remedy is None:
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            click.echo(f"error: {place}{error.strerror}; {remedy}", err=True)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("interrupted; the same command goes on where it stopped", err=True)
+            ctx.exit(INTERRUPTED)

@@ -14,7 +14,8 @@ from prep.errors import SourceError
 def read_angles(group: Path, root: Path) -> dict[str, float]:
     """Read ``GROUP_alignmentAngle.txt``.
 
-    Lines are ``ROOM DEGREES``; blank lines and those that begin with ``#`` are passed over.
+    Lines are ``ROOM DEGREES``, parted by blanks or tabs; blank lines and those that begin with
+    ``#`` are passed over.
 
     Returns
     -------
@@ -39,7 +40,7 @@ def read_angles(group: Path, root: Path) -> dict[str, float]:
     for number, line in enumerate(path.read_text("utf-8-sig", "replace").splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
-        name, _, degrees = line.strip().rpartition(" ")
+        name, degrees = ("", *line.rsplit(maxsplit=1))[-2:]
         try:
             angle = float(degrees)
         except ValueError:

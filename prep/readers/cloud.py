@@ -10,7 +10,6 @@ The options are those of :class:`prep.readers.cloud_options.CloudOptions`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from prep.labels import Labels
 from prep.readers.cloud_options import CloudOptions, parse_options
 from prep.readers.columns import RawTable, find_roles, parse_columns
 from prep.readers.formats import OTHER_FORMATS, SUFFIXES
-from prep.readers.listing import inside, is_hidden
+from prep.readers.listing import inside, visible
 from prep.readers.tables import read_table
 from prep.readers.values import (
     color_values,
@@ -40,8 +39,8 @@ def list_scenes(root: Path, *, labels: Labels, options: dict[str, object]) -> li
     Raises
     ------
     SourceError
-        There is no file to read, two files give one scene name, a link leads out of the root, or
-        a cloud is in a format that is not read.
+        There is no file to read, two files give one scene name, a link leads to a folder, out of
+        the root or to nothing, or a cloud is in a format that is not read.
     OptionError
         An option is unknown or of a wrong type.
     """
@@ -151,11 +150,24 @@ def read_cloud(
 
 
 def _files(root: Path) -> list[Path]:
-    """Return all visible files under a folder; links to folders are not followed."""
-    found = []
-    for folder, inner, files in os.walk(root):
-        inner[:] = [name for name in inner if not is_hidden(name)]
-        found += [Path(folder) / name for name in files if not is_hidden(name)]
+    """Return all visible files under a folder; a link to a folder, which may lead in a circle,
+    is an error rather than passed over.
+    """
+    found: list[Path] = []
+    unseen = [root]
+    while unseen:
+        for path in visible(unseen.pop()):
+            if not path.is_dir():
+                found.append(path)
+            elif not path.is_symlink():
+                unseen.append(path)
+            else:
+                raise SourceError(
+                    file=path.relative_to(root).as_posix(),
+                    found="a link to a folder",
+                    wanted="a folder",
+                    remedy="put the folder itself there, or remove the link",
+                )
     return sorted(found)
 
 

@@ -57,7 +57,7 @@ def parse_options(options: Mapping[str, object], labels: Labels) -> CloudOptions
         faults.append(f"unlabelled {unlabelled!r} must be a list")
         unlabelled = []
     unknown_class = options.get("unknown_class")
-    if unknown_class is not None and unknown_class not in labels.class_ids():
+    if unknown_class is not None and str(unknown_class) not in labels.class_ids():
         names = ", ".join(labels.class_ids())
         faults.append(f"unknown_class {unknown_class!r} must be one of {names}")
     per_class = options.get("instance_per_class", False)

@@ -92,17 +92,20 @@ class RawTable:
         values = self.columns[name]
         if values.dtype.kind in "biuf":
             return values.astype(np.float64)
+        numbers = np.empty(len(values))
         for row, value in enumerate(values.tolist()):
             try:
-                float(value)
-            except (TypeError, ValueError):
+                if "_" in str(value):  # Python's own way of writing, nobody else's
+                    raise ValueError
+                numbers[row] = float(value)
+            except (TypeError, ValueError, OverflowError):
                 raise self.error(
                     row,
                     found=f"{str(value)[:40]!r} in column {name!r}",
                     wanted="a number",
                     remedy="mend the cell, or name the right column in the reader option columns",
                 ) from None
-        return values.astype(np.float64)
+        return numbers
 
 
 def parse_columns(value: object) -> dict[str, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from prep.errors import SourceError
@@ -16,8 +17,32 @@ def is_hidden(name: str) -> bool:
 
 
 def visible(folder: Path) -> list[Path]:
-    """Return what is in a folder, sorted by name, without hidden files."""
-    return sorted((e for e in folder.iterdir() if not is_hidden(e.name)), key=lambda e: e.name)
+    """Return what is in a folder, sorted by name, without hidden files.
+
+    Raises
+    ------
+    SourceError
+        The folder cannot be listed, or holds a link to nothing: what should be there is lost.
+    """
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder))
+    except OSError as error:
+        raise SourceError(
+            file=str(folder),
+            found=error.strerror or type(error).__name__,
+            wanted="a folder that can be listed",
+            remedy="check the disk and the permissions",
+        ) from error
+    entries = [folder / name for name in names if not is_hidden(name)]
+    for entry in entries:
+        if entry.is_symlink() and not entry.exists():
+            raise SourceError(
+                file=str(entry),
+                found=f"a link to nothing ({entry.readlink()})",
+                wanted="a file or a folder",
+                remedy="fetch what it should lead to, or remove it",
+            )
+    return entries
 
 
 def folders(folder: Path) -> list[Path]:

@@ -47,8 +47,8 @@ def list_scenes(root: Path, *, labels: Labels, options: dict[str, object]) -> li
     Raises
     ------
     SourceError
-        The layout is another one, a room has no annotation file, a file's class is unknown, or
-        an alignment angle is missing.
+        The layout is another one, a room has no annotation file, a file's class is unknown, a
+        link leads to nothing, or an alignment angle is missing.
     OptionError
         An option is unknown or of a wrong type.
     """
@@ -157,7 +157,7 @@ def _parse_options(options: dict[str, object], labels: Labels) -> tuple[bool, st
         raise OptionError(f"reader s3dis: align {align!r} must be true or false")
     unknown_class = options.get("unknown_class")
     known = labels.class_ids()
-    if unknown_class is not None and unknown_class not in known:
+    if unknown_class is not None and str(unknown_class) not in known:
         raise OptionError(
             f"reader s3dis: unknown_class {unknown_class!r} must be one of {', '.join(known)}"
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,10 @@ _UNNAMED = {
     6: ("x", "y", "z", "red", "green", "blue"),
 }
 """Meaning of columns without names, by their number."""
+
+_MOST_UNPACKED = 1 << 30
+_MOST_EXPANSION = 200
+"""Bytes that any archive may unpack to; a larger one, so many times its own size."""
 
 _NUMBER = re.compile(
     r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z|[+-]?(?:nan|inf)\Z", re.IGNORECASE
@@ -50,6 +55,7 @@ def read_table(path: Path, *, scene: str, file: str, columns: Mapping[str, str |
             if isinstance(loaded, np.ndarray):
                 return RawTable(scene, file, _array_columns(loaded, columns))
             with loaded:
+                _check_expansion(loaded.zip.infolist(), path.stat().st_size)
                 arrays = {name: loaded[name] for name in loaded.files}
         return _npz_table(arrays, scene, file, columns)
     except Exception as error:  # zipfile, zlib, tokenize and struct errors too: all mean one thing
@@ -63,6 +69,16 @@ def read_table(path: Path, *, scene: str, file: str, columns: Mapping[str, str |
             wanted="a structured array, an (n, k) array, or an NPZ of columns, without pickles",
             remedy="save it again with plain number or string types",
         ) from error
+
+
+def _check_expansion(members: list[ZipInfo], n_bytes: int) -> None:
+    """Refuse an archive that would unpack to far more than any cloud of its size does.
+
+    Zip never gives a member more bytes than its entry states.
+    """
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > _MOST_UNPACKED and unpacked > _MOST_EXPANSION * n_bytes:
+        raise ValueError(f"{n_bytes} bytes that unpack to {unpacked}")
 
 
 def _array_columns(
@@ -106,6 +122,8 @@ def _npz_table(
             table[name] = values.reshape(-1)
         elif len(arrays) == 1:
             table = _array_columns(values, columns)
+        elif roles or role_of(name) or name in columns.values():
+            raise ValueError(f"{name} of shape {values.shape}")
     n = len(table.get("x", max(table.values(), key=len, default=np.empty(0))))
     short = [name for name, values in table.items() if len(values) != n]
     wrong = [name for name in short if role_of(name) or name in columns.values()]
@@ -152,6 +170,9 @@ def _read_text(path: Path, scene: str, file: str, columns: Mapping[str, str | No
     except (OSError, UnicodeError) as error:
         raise fail(" ".join(str(error).split())[:150]) from error
     values = [frame[k].to_numpy() for k in range(frame.shape[1])]
+    line, cells = _short_row(path, skip, separator, pd.isna(values[-1]), len(values))
+    if line:
+        raise fail(f"{cells} columns, not {len(values)}", line)
     if head is None:
         table = _name_columns(values, columns, path.suffix.lower())
     elif len(head) != len(values):
@@ -162,11 +183,34 @@ def _read_text(path: Path, scene: str, file: str, columns: Mapping[str, str | No
         table = dict(zip(head, values, strict=True))
 
     def line_of(row: int) -> int:
-        with path.open("rb") as lines:
-            filled = (n for n, text in enumerate(lines, 1) if n > skip and text.strip())
-            return next((n for k, n in enumerate(filled) if k == row), 0)
+        return next((n for k, (n, _) in enumerate(_filled_lines(path, skip)) if k == row), 0)
 
     return RawTable(scene, file, table, line_of=line_of)
+
+
+def _filled_lines(path: Path, skip: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the number, from 1, and the bytes of each line after ``skip`` that is not blank."""
+    with path.open("rb") as lines:
+        for number, text in enumerate(lines, 1):
+            if number > skip and text.strip():
+                yield number, text
+
+
+def _short_row(
+    path: Path, skip: int, separator: str, last_missing: NDArray[np.bool_], n_columns: int
+) -> tuple[int, int]:
+    """Return line and number of columns of the first row that has too few; 0, 0 if none has.
+
+    The parser fills such rows up with missing values, and a missing class would be no class.
+    """
+    if last_missing.any():
+        for (number, text), missing in zip(_filled_lines(path, skip), last_missing, strict=False):
+            if missing:
+                blank = separator not in (",", ";")
+                cells = len(text.split()) if blank else text.count(separator.encode()) + 1
+                if cells < n_columns:
+                    return number, cells
+    return 0, 0
 
 
 def _sniff(path: Path) -> tuple[list[str] | None, str, int]:

@@ -176,7 +176,7 @@ def _class_id(
     known = ", ".join(f"{c.id} {c.name}" for c in labels.levels[0].classes)
     raise table.error(
         row,
-        found=f"class {value!r}",
+        found=f"class {value[:40]!r}",
         wanted=f"−1 or one of {known}",
         remedy="add an alias to the data set's classes in the catalogue, or set the reader option "
         "unlabelled: [VALUE] or unknown_class: NAME",
@@ -204,6 +204,7 @@ def _text(value: object) -> str:
 
 
 def _integer(text: str, default: int) -> int:
-    """Return the integer that a text is, or ``default``."""
+    """Return the integer that a text of at most 19 digits is, or ``default``."""
     digits = text.removeprefix("-")
-    return int(text) if digits.isascii() and digits.isdigit() else default
+    whole = digits.isascii() and digits.isdigit() and len(digits) < 20
+    return int(text) if whole else default

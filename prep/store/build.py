@@ -19,7 +19,7 @@ from prep.store.commit import (
     part_digest,
     read_commit,
 )
-from prep.store.create import delete_all, read_header, unfinish
+from prep.store.create import read_header, unfinish
 from prep.store.encode import encode_arrays
 from prep.store.header import StoreHeader
 from prep.store.objects import Objects, open_objects
@@ -199,13 +199,19 @@ def _check_unchanged(source: SceneSource, files: list[FileHash]) -> None:
 
 
 def _write(objects: Objects, index: int, encoded: dict[str, bytes], commit: Commit) -> None:
-    """Replace a part: its record goes first and comes last, so that no moment looks done."""
+    """Replace a part: its record goes first and comes last, so that no moment looks done.
+
+    Objects are replaced in place rather than deleted first: a second process that writes the same
+    part never finds one of them missing.
+    """
     prefix = part_prefix(index)
     unfinish(objects)
     objects.delete(commit_key(index))
-    delete_all(objects, prefix)
     for key, data in encoded.items():
         objects.put(prefix + key, data)
+    for key in objects.list(prefix):
+        if key.removeprefix(prefix) not in encoded and key != commit_key(index):
+            objects.delete(key)
     objects.put(commit_key(index), commit.encode())
 
 

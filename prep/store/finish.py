@@ -125,7 +125,8 @@ def finish_store(path: str | Path, *, objects: Objects | None = None) -> FinishR
         for key, data in encoded.items()
     }
     written[SCENES_KEY] = end
-    if any(objects.get(key) != data for key, data in written.items()):
+    there = {*objects.list("scenes/"), *objects.list("folds/")} - {FOLDS_KEY}
+    if there != set(written) or any(objects.get(key) != data for key, data in written.items()):
         unfinish(objects)
         delete_all(objects, "scenes/")
         for key in objects.list("folds/"):

@@ -11,7 +11,7 @@ from prep.labels import Labels
 from prep.recipe import Recipe
 from prep.stages import stage_versions
 from prep.store.record import digest_json
-from prep.store.schema import FORMAT, READABLE_VERSIONS, SCHEMA_VERSION
+from prep.store.schema import FORMAT, READABLE_VERSIONS, ROOT_KEY, SCHEMA_VERSION
 
 _FOLD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 
@@ -62,7 +62,7 @@ class StoreHeader:
         # one spelling of equal numbers, so that the key survives the way through JSON
         object.__setattr__(self, "recipe", Recipe.from_dict(self.recipe.to_dict()))
         for name in self.folds:
-            if not _FOLD_NAME.match(name):
+            if not _FOLD_NAME.match(name) or name == ROOT_KEY:
                 raise StoreError(
                     f"fold {name!r} is not a usable name; wanted letters, digits, '_', '-', '.'"
                 )

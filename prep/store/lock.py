@@ -43,7 +43,8 @@ def hold_store(path: str | Path, *, objects: Objects | None = None) -> Iterator[
                 f"{holder.get('host')}; wait for it, or if it is gone delete "
                 f"{objects.where}/{LOCK_KEY}"
             )
-        objects.delete(LOCK_KEY)
+        if objects.get(LOCK_KEY) == held:  # or another process was faster to take it over
+            objects.delete(LOCK_KEY)
     try:
         objects.sweep()
         yield
@@ -76,9 +77,14 @@ def _may_live(holder: dict[str, Any]) -> bool:
 
 
 def _start_of(pid: int | None = None) -> str:
-    """Return when a process began, so that a reused process id is no false holder ("" unknown)."""
+    """Return when a process began, so that a reused process id is no false holder.
+
+    "" where the system does not say; "ended" for a process that was killed and that its parent
+    has not collected yet.
+    """
     try:
         stat = Path(f"/proc/{pid or os.getpid()}/stat").read_text()
     except OSError:
         return ""
-    return stat.rpartition(")")[2].split()[19]
+    fields = stat.rpartition(")")[2].split()
+    return "ended" if fields[0] in "ZX" else fields[19]

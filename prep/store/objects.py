@@ -182,6 +182,8 @@ def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
         entries = list(os.scandir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return
+    except OSError as error:
+        raise _trouble("list", folder, error) from error
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -169,4 +170,5 @@ def _write(data: PlyData, out: Path) -> None:
     except OSError as error:
         raise OptionError(f"output {out}: {error.strerror}; choose another place") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -40,7 +40,8 @@ def write_s3dis(scene: Scene, root: Path, labels: Labels, *, room_file: bool = F
     Raises
     ------
     OptionError
-        The name is not ``GROUP/ROOM``, a point is unlabelled, or an instance has two classes.
+        The name is not ``GROUP/ROOM``, a point is unlabelled, an instance has two classes, or
+        the folder holds instances of another scene.
     """
     parts = scene.name.split("/")
     if len(parts) != 2 or not all(p.strip(". ") for p in parts):
@@ -50,8 +51,14 @@ def write_s3dis(scene: Scene, root: Path, labels: Labels, *, room_file: bool = F
     if color is None:
         color = np.full((scene.n_points, 3), 128, dtype=np.uint8)
     annotations = room / "Annotations"
-    annotations.mkdir(parents=True, exist_ok=True)
     names, file_of_point = _annotation_files(scene, labels)
+    annotations.mkdir(parents=True, exist_ok=True)
+    strangers = {f.stem for f in annotations.glob("*.txt")} - set(names)
+    if strangers:
+        raise OptionError(
+            f"{annotations}: found {min(strangers)}.txt, wanted no instances but those of "
+            f"{scene.name}; write into a new folder"
+        )
     order = np.argsort(file_of_point, kind="stable")
     start = np.searchsorted(file_of_point[order], np.arange(len(names) + 1))
     for i, name in enumerate(names):

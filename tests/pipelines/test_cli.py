@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -135,22 +136,48 @@ def test_the_group_has_no_other_commands() -> None:
     assert sorted(main.commands) == sorted(str(name) for name in NAMES)
 
 
-def test_demo_passes_its_options_and_prints_what_was_learned(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_demo_passes_its_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import pipelines.demo
 
     seen: dict[str, object] = {}
 
     def run(out: Path, **options: object) -> dict[str, object]:
         seen.update(options, out=out)
-        return {"report": "r.html", "evaluation": {"full": {}}, "wall_seconds": 61.0}
+        return {"report": out / "r.html"}
 
     monkeypatch.setattr(pipelines.demo, "run_demo", run)
-    monkeypatch.setattr(pipelines.demo, "describe_learning", lambda scores: "learned")
     command = ["demo", "--out", str(tmp_path), "--seed", "3", "--workers", "2", "--quick", "-q"]
-    result = invoke(*command)
-    assert result.stdout.splitlines() == ["learned", "1 min 1 s; open r.html"]
+    assert json.loads(invoke(*command, "--json").stdout) == {"report": str(tmp_path / "r.html")}
     assert seen.pop("progress") is not None
     assert seen == {"out": tmp_path, "seed": 3, "workers": 2, "quick": True}
-    assert json.loads(invoke(*command, "--json").stdout)["report"] == "r.html"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "line"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            1,
+            "error: No space left on device; make",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/a"),
+            1,
+            "error: /a: Permission denied;",
+        ),
+        (KeyboardInterrupt(), 130, "interrupted; the same command goes on"),
+    ],
+)
+def test_faults_of_the_machine_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, fault: BaseException, code: int, line: str
+) -> None:
+    import pipelines.demo
+
+    def run(*args: object, **options: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(pipelines.demo, "run_demo", run)
+    result = invoke("demo", "-q")
+    assert result.exit_code == code
+    assert result.stderr.startswith(line)
+    assert len(result.stderr.splitlines()) == 1

@@ -33,6 +33,7 @@ def test_defaults_are_those_of_the_papers():
         ("msa_radii_m", [0.2, float("nan")], "is not a list of numbers"),
         ("msa_radii_m", "0.2", "msa_radii_m '0.2' is not a list of numbers"),
         ("msa_radii_m", [0.3, 0.2], r"\[0.3, 0.2\] must be positive and ascending"),
+        ("msa_radii_m", [k / 10 for k in range(1, 34)], "holds 33 radii, at most 32"),
         ("stride_m", 2.0, "stride_m 2.0 must lie in"),
         ("draw", "twice", "draw 'twice' must be one of with_replacement, without_replacement"),
         ("seed", -1, "seed -1 must lie in"),

@@ -67,6 +67,11 @@ def test_a_sound_scene_passes(monkeypatch):
     [
         (lambda s: _scene(0), "A/x: found no points, wanted at least 1"),
         (lambda s: {"xyz": s.xyz * np.nan}, "a coordinate that is not finite"),
+        (lambda s: {"xyz": s.xyz * [1, 1, 1e39]}, r"points .*e\+3\d m apart, wanted metres"),
+        (
+            lambda s: {"xyz": np.where(s.xyz > s.xyz.mean(axis=0), 1.7e308, -1.7e308)},
+            "points inf m apart",
+        ),
         (lambda s: {"n_read": 7}, "6 points and 0 dropped of 7 read, wanted a balance"),
         (
             lambda s: {"defects": (Defect("A/x", "f", 1, "r", "x", "y", dropped=1),)},
@@ -77,7 +82,18 @@ def test_a_sound_scene_passes(monkeypatch):
         (lambda s: {"instance": s.instance - 2}, "instance label -3"),
         (lambda s: {"semantic": s.semantic[:, 0]}, r"semantic labels of shape \(6,\)"),
     ],
-    ids="empty nan unbalanced drops class below instance shape".split(),
+    ids=[
+        "empty",
+        "nan",
+        "tall",
+        "overflow",
+        "unbalanced",
+        "drops",
+        "class",
+        "below",
+        "instance",
+        "shape",
+    ],
 )
 def test_scenes_that_would_break_a_store_are_refused(monkeypatch, change, message):
     scene = _scene()
@@ -110,6 +126,15 @@ def test_order_shifts_and_sorts_every_column():
     for name in ("color", "semantic", "instance"):
         np.testing.assert_array_equal(getattr(ordered, name), getattr(scene, name)[ordered.source])
     assert ordered.normal is None
+
+
+def test_far_from_the_worlds_origin_no_millimetre_is_lost():
+    scene = _scene(300)
+    xyz = np.round(scene.xyz, 3) + np.array([691_234.567, 5_334_123.456, 512.345])
+    ordered, origin, _ = stages.order(scene=replace(scene, xyz=xyz), recipe=RECIPE)
+    np.testing.assert_array_equal(origin, xyz.min(axis=0))
+    back = ordered.xyz.astype(np.float32) + origin
+    np.testing.assert_allclose(back, xyz[ordered.source], rtol=0, atol=1e-6)
 
 
 def test_order_names_the_scene_that_is_too_large():

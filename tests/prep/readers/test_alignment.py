@@ -18,7 +18,7 @@ def write(root: Path, text: str) -> Path:
 
 
 def test_reads_the_release_s_form(tmp_path: Path) -> None:
-    text = "## Global alignment angle ##\n## Name Angle ##\n\nWC_1 0\noffice_2  180\nlobby 12.5 \n"
+    text = "## Global alignment angle ##\n## Name Angle ##\n\nWC_1 0\noffice_2  180\nlobby\t12.5 \n"
     group = write(tmp_path, text)
     assert read_angles(group, tmp_path) == {"WC_1": 0.0, "office_2": 180.0, "lobby": 12.5}
 

@@ -262,14 +262,14 @@ def test_listing_faults(tmp_path: Path) -> None:
 def test_option_faults_come_together(tmp_path: Path) -> None:
     options = {
         "colums": {}, "columns": {"w": "x", "x": 1.5}, "formats": ["las"], "unlabelled": 255,
-        "unknown_class": "d", "instance_per_class": 1,
+        "unknown_class": ["d"], "instance_per_class": 1,
     }  # fmt: skip
     with pytest.raises(OptionError) as caught:
         list_scenes(tmp_path, labels=LABELS, options=options)
     for part in (
         "unknown option 'colums'", "unknown role 'w'", "x 1.5 must be the name or the index",
         "formats ['las'] must be of .ply", "unlabelled 255 must be a list",
-        "unknown_class 'd' must be one of a, b, c", "instance_per_class 1 must be true or false",
+        "unknown_class ['d'] must be one of a, b, c", "instance_per_class 1 must be true or false",
     ):  # fmt: skip
         assert part in str(caught.value)
 
@@ -308,6 +308,10 @@ BAD = {
         text(f"{HEAD}vertex 1\nproperty list uchar int x\nend_header\n1 5\n"),
         "found columns none, wanted columns x y z",
     ),
+    "overflow.ply": (
+        text(f"{HEAD}vertex 1\nproperty uchar x\nend_header\n256\n"), "wanted a complete PLY file"
+    ),
+    "type.ply": (text(f"{HEAD}vertex 1\nproperty {'f' * 9000} x\nend_header\n"), "wanted a c"),
     "none.ply": (
         text(f"{HEAD}vertex 0\nproperty float x\nproperty float y\nproperty float z\nend_header\n"),
         "found no finite point in 0 rows",
@@ -336,10 +340,16 @@ BAD = {
         npz(xyz=np.zeros((3, 3)), sem=np.zeros(2)), "found 2 values of sem for 3 points"
     ),
     "nothing.npz": (npz(), "found columns none"),
+    "grid.npz": (npz(xyz=np.zeros((2, 3)), label=np.zeros((2, 2))), "found label of shape (2, 2)"),
+    "rgba.npz": (npz(xyz=np.zeros((2, 3)), rgb=np.zeros((2, 4))), "found rgb of shape (2, 4)"),
     "pickle.npz": (npz(xyz=np.zeros((1, 3)), sem=np.array([{}])), "without pickles"),
     "empty.txt": (text(""), "found no rows"),
     "head.csv": (text("x,y,z\n"), "found no rows"),
     "long.csv": (text("x,y,z\n1,2,3\n1,2,3,4\n"), "long.csv:3: found 4 columns, not 3"),
+    "short.csv": (text("x,y,z,label\n1,2,3,\n1,2,3\n"), "short.csv:3: found 3 columns, not 4"),
+    "cut.txt": (text("x y z label\n1 2 3 0\n\n1 2"), "cut.txt:4: found 2 columns, not 4, wanted a"),
+    "digits.csv": (text(f"x,y,z,label\n1,2,3,{'9' * 5000}\n"), "digits.csv:2: found class '9999"),
+    "python.csv": (text("x,y,z\n1,2,3\n1_0,2,3\n"), "python.csv:3: found '1_0' in column 'x'"),
     "names.csv": (text("x,y,z,r\n1,2,3\n"), "names.csv:1: found 4 names for 3 columns"),
     "twice.csv": (text("x,y,z,x\n1,2,3,4\n"), "found a name twice in x y z x"),
     "word.csv": (text("x,y,z\n1,2,3\n\n1,?,3\n"), "word.csv:4: found '?' in column 'y'"),
@@ -358,6 +368,34 @@ def test_bad_files_give_one_line(tmp_path: Path, name: str) -> None:
     assert message in str(caught.value)
     assert re.match(rf"{path.stem}: {re.escape(name)}(:\d+)?: found ", str(caught.value))
     assert "\n" not in str(caught.value)
+
+
+def test_an_archive_that_unpacks_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez_compressed(tmp_path / "a.npz", xyz=np.zeros((20_000, 3)))
+    assert read(tmp_path).n_points == 20_000
+    monkeypatch.setattr("prep.readers.tables._MOST_UNPACKED", 1 << 16)
+    with pytest.raises(SourceError, match=r"a: a.npz: found \d+ bytes that unpack to 480\d\d\d"):
+        read(tmp_path)
+
+
+def test_an_empty_last_cell_is_no_short_row(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x;y;z;label\n1;2;3;\n4;5;6;b\n")
+    np.testing.assert_array_equal(read(tmp_path, "fail").semantic[:, 0], [-1, 1])
+    (tmp_path / "a.csv").write_text("x y z label\n1 2 3 nan\n4 5 6 1\n")
+    np.testing.assert_array_equal(read(tmp_path, "fail").semantic[:, 0], [-1, 1])
+
+
+@pytest.mark.parametrize("text", [True, False])
+def test_a_comment_that_is_not_ascii(tmp_path: Path, text: bool) -> None:
+    path = tmp_path / "a.ply"
+    write_ply(path, table(**XYZ, **RGB, label=("i4", [2, -1])), text=text)
+    head, _, rows = path.read_bytes().partition(b"element vertex")
+    path.write_bytes(head + "comment Büro\n".encode() + b"element vertex" + rows)
+    scene = read(tmp_path, "fail")
+    np.testing.assert_array_equal(scene.xyz, [[FAR, 0, 0], [1, 2, 3]])
+    np.testing.assert_array_equal(scene.semantic, [[2], [-1]])
 
 
 def test_read_cloud_of_an_unknown_format_or_no_file(tmp_path: Path) -> None:

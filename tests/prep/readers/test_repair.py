@@ -137,6 +137,27 @@ def test_the_error_line_of_such_a_row(line: bytes, rule: str, on_defect: str) ->
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (b"1 2 3 185\x00187 182", r"'1 2 3 185\x00187 182' (lost bit)"),
+        (b"-9.1\x160 1 2 1 2 3", r"'-9.1\x160 1 2 1 2 3' (lost bit)"),
+        (b"1 2 3 103.0\x100000 1 2", r"'1 2 3 103.0\x100000 1 2' (lost bit)"),
+        (b"1 2 3 2\x111.000000 1 2", r"'1 2 3 2\x111.000000 1 2' (lost bit)"),
+        (b"1 2 3 4 5 6\r7 8 9 1 2 3", r"'1 2 3 4 5 6\r7 8 9 1 2 3' (carriage return)"),
+        (b"1 2 3 300 0 0", "'1 2 3 300 0 0' (color)"),
+    ],
+    ids=["NUL", "digit", "zero", "one", "joined", "color"],
+)
+def test_the_error_line_of_a_row_that_a_rule_mends(line: bytes, found: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        parse(line, "fail")
+    assert str(caught.value) == (
+        f"Area_5/x: Area_5/x/a.txt:11: found {found}, wanted 3 finite numbers and 3 integers "
+        "0..255; --on-defect repair mends it"
+    )
+
+
 @pytest.mark.parametrize("line", [b"-9.1\x160 1 2 1 2 3", b"1 2 3 300 0 0"])
 def test_skip_mends_and_fail_does_not(line: bytes) -> None:
     assert len(parse(line, "skip").defects) == 1

@@ -112,6 +112,7 @@ def test_class_that_nobody_knows(tmp_path: Path) -> None:
     [
         ({"aligned": True}, "unknown option aligned; known: align"),
         ({"align": "yes"}, "align 'yes' must be true or false"),
+        ({"unknown_class": ["wall"]}, "unknown_class .'wall'. must be one of ceiling"),
     ],
 )
 def test_options(tmp_path: Path, options: dict[str, object], message: str) -> None:

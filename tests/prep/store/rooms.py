@@ -152,6 +152,17 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
+def _is_record(key):
+    """Tell whether anything depends on the moment at which an object changes."""
+    return (
+        key.startswith("lock/")
+        or key.endswith(
+            ("commit/zarr.json", "scenes/zarr.json", "parts/zarr.json", "folds/zarr.json")
+        )
+        or key == "zarr.json"
+    )
+
+
 class Killed(Exception):
     """Stands for SIGKILL: nothing catches it."""
 
@@ -167,18 +178,29 @@ class MemoryObjects:
     def __init__(self, objects=None, lives=None):
         self.objects = dict(objects or {})
         self.lives = lives
-        self.changes = 0
+        self.changed = []
 
-    def _spend(self):
+    @property
+    def changes(self):
+        """Number of changes so far."""
+        return len(self.changed)
+
+    def moments(self):
+        """Numbers of changes to die at: those around records, and every fourth among equals."""
+        records = {k for k, key in enumerate(self.changed) if _is_record(key)}
+        near = {k + after for k in records for after in (0, 1)} - {self.changes}
+        return sorted(near | set(range(0, self.changes, 4)))
+
+    def _spend(self, key):
         if self.changes == self.lives:
             raise Killed
-        self.changes += 1
+        self.changed.append(key)
 
     def get(self, key):
         return self.objects.get(key)
 
     def put(self, key, data):
-        self._spend()
+        self._spend(key)
         self.objects[key] = data
 
     def create(self, key, data):
@@ -189,7 +211,7 @@ class MemoryObjects:
 
     def delete(self, key):
         if key in self.objects:
-            self._spend()
+            self._spend(key)
             del self.objects[key]
 
     def list(self, prefix=""):

@@ -20,7 +20,7 @@ from prep.store.record import (
     encode_record,
 )
 from prep.store.schema import LOCK_KEY
-from tests.prep.store.rooms import RECIPE, build, make_header, tree
+from tests.prep.store.rooms import RECIPE, MemoryObjects, build, make_header, tree
 
 
 def _attributes(raw, **changes):
@@ -81,7 +81,7 @@ def test_a_header_without_a_key(raw, key):
 
 
 def test_fold_names_cannot_leave_their_folder(raw):
-    for name in ("../evil", "a/b", "", ".hidden"):
+    for name in ("../evil", "a/b", "", ".hidden", "zarr.json"):
         with pytest.raises(StoreError, match="not a usable name"):
             make_header(raw, folds={name: ("A",)})
 
@@ -219,6 +219,46 @@ def test_a_stale_lock_is_taken_over(store_path, lock):
     with hold_store(store_path):
         assert json.loads((store_path / LOCK_KEY).read_bytes())["attributes"]["pid"] == os.getpid()
     assert LOCK_KEY not in tree(store_path)
+
+
+def test_the_lock_of_a_killed_process_that_nobody_collected_is_taken_over(store_path):
+    code = f"""
+import sys
+from prep.store import hold_store
+with hold_store({str(store_path)!r}):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(StoreError, match=f"by process {process.pid} "), hold_store(store_path):
+            pass
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        with hold_store(store_path):
+            pass
+    assert LOCK_KEY not in tree(store_path)
+
+
+def test_a_stale_lock_that_another_builder_takes_over_first(store_path):
+    stale = encode_group({"host": socket.gethostname(), "pid": "7"})
+    other = encode_group({"host": "elsewhere", "pid": 1})
+    objects = MemoryObjects({LOCK_KEY: stale})
+
+    def get(key):
+        held = objects.objects.get(key)
+        if key == LOCK_KEY:
+            objects.objects[LOCK_KEY] = other
+        return held
+
+    objects.get = get
+    with (
+        pytest.raises(StoreError, match="process 1 on elsewhere"),
+        hold_store(store_path, objects=objects),
+    ):
+        pass
+    assert objects.objects[LOCK_KEY] == other
 
 
 def test_the_lock_of_another_machine_is_respected(store_path):

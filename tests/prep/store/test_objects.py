@@ -133,6 +133,16 @@ def test_sweep_removes_what_killed_writers_left(home):
     assert [p.name for p in (home.root / "a").iterdir()] == ["b"]
 
 
+def test_a_folder_that_cannot_be_listed(home, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    home.put("a/b", b"x")
+    monkeypatch.setattr(module.os, "scandir", refuse)
+    with pytest.raises(StoreError, match=r"a: cannot list it \(Permission denied\)"):
+        home.list("a/")
+
+
 def test_open_objects_refuses_urls_and_files(tmp_path):
     with pytest.raises(StoreError, match="local folders only"):
         open_objects("s3://bucket/store.zarr")

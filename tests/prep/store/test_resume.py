@@ -19,6 +19,7 @@ from prep.store import (
     store_status,
     verify_store,
 )
+from prep.store.schema import commit_key
 from tests.prep.store.rooms import (
     Killed,
     MemoryObjects,
@@ -44,7 +45,7 @@ def test_killed_at_any_moment_and_run_again_gives_the_same_bytes(raw, store_path
     build(raw, store_path, per_part=2, objects=whole)
     assert whole.objects == wanted
     assert whole.changes > 150
-    for lives in range(whole.changes):
+    for lives in whole.moments():
         objects = MemoryObjects(lives=lives)
         with pytest.raises(Killed):
             build(raw, store_path, per_part=2, objects=objects)
@@ -62,7 +63,7 @@ def test_killed_while_rebuilding_a_changed_part(raw, store_path, quick_codec):
     write_room(raw, "A/one", seed=77)
     whole = MemoryObjects(original)
     build(raw, store_path, per_part=2, objects=whole)
-    for lives in range(0, whole.changes, 2):
+    for lives in whole.moments():
         objects = MemoryObjects(original, lives)
         with pytest.raises(Killed):
             build(raw, store_path, per_part=2, objects=objects)
@@ -122,6 +123,27 @@ def test_order_of_parts_and_repetition_do_not_matter(raw, store_path, tmp_path):
     finish_store(path)
     finish_store(path)
     assert tree(path) == tree(store_path)
+
+
+def test_a_second_writer_that_dies_leaves_no_hole(raw, store_path, tmp_path):
+    wanted = {k: v for k, v in tree(store_path).items() if k.startswith("parts/00001/")}
+    task = make_tasks(raw, tmp_path / "other.zarr", per_part=2)[1]
+    for lives in range(0, len(wanted), 4):
+        objects, dying = MemoryObjects(), MemoryObjects(lives=lives)
+        create_store(task.store, make_header(raw, per_part=2), objects=objects)
+        dying.objects = objects.objects  # two processes, one store
+        put = objects.put
+
+        def put_late(key, data, put=put, dying=dying):
+            if key == commit_key(1):
+                with pytest.raises(Killed):
+                    build_part(task, objects=dying)
+            put(key, data)
+
+        objects.put = put_late
+        build_part(task, objects=objects)
+        held = {k: v for k, v in objects.objects.items() if k.startswith("parts/00001/")}
+        assert held == wanted, f"the other one died at change {lives}"
 
 
 def test_only_the_part_of_a_changed_file_is_rebuilt(raw, store_path):
@@ -184,6 +206,9 @@ def test_running_again_mends_any_damage(raw, store_path):
         (store_path / key).write_bytes(data)
         if at % 3 == 0:
             (store_path / key).unlink()
+    for stranger in ("scenes/x", "folds/b/x", "folds/gone/zarr.json"):
+        (store_path / stranger).parent.mkdir(exist_ok=True)
+        (store_path / stranger).write_bytes(b"x")
     build(raw, store_path, per_part=2)
     assert tree(store_path) == before
 

@@ -178,6 +178,14 @@ def test_never_half_written_nor_over_the_input(
     assert len(write(out, scene, source)) == 3
 
 
+def test_no_place_to_write(tmp_path: Path) -> None:
+    source = tmp_path / "in.ply"
+    mesh(source)
+    for out, reason in ((source / "x.ply", "Not a dir"), (tmp_path / "no/x.ply", "No such file")):
+        with pytest.raises(OptionError, match=f"output .*x.ply: {reason}.*choose another place"):
+            write(out, read_cloud(source), source)
+
+
 def test_another_source_than_the_one_that_was_read(tmp_path: Path) -> None:
     source = tmp_path / "in.ply"
     mesh(source)

@@ -93,6 +93,14 @@ def test_room_file_holds_all_points(tmp_path: Path) -> None:
     assert [p.name for p in folder.iterdir() if p.is_file()] == ["lounge_1.txt"]
 
 
+def test_instances_of_another_scene_in_the_folder_are_an_error(tmp_path: Path) -> None:
+    folder = write_s3dis(_room(), tmp_path, LABELS)
+    write_s3dis(_room(), tmp_path, LABELS)
+    (folder / "Annotations/wall_77.txt").write_text("0 0 0 1 2 3\n")
+    with pytest.raises(OptionError, match=r"Annotations: found wall_77.txt, wanted no instances"):
+        write_s3dis(_room(), tmp_path, LABELS)
+
+
 def test_what_the_layout_cannot_hold_is_an_error(tmp_path: Path) -> None:
     scene = _room(1500)
     semantic, instance = scene.semantic.copy(), scene.instance.copy()
@@ -105,4 +113,4 @@ def test_what_the_layout_cannot_hold_is_an_error(tmp_path: Path) -> None:
     for name in ("office", "A/../b", "A//b"):
         with pytest.raises(OptionError, match="wanted GROUP/ROOM"):
             write_s3dis(replace(scene, name=name), tmp_path, LABELS)
-    assert list(tmp_path.rglob("*.txt")) == []
+    assert list(tmp_path.iterdir()) == []
