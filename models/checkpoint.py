@@ -155,10 +155,24 @@ def _read(path: Path) -> tuple[dict[str, Tensor], TrainState]:
             "written by jointcloud train can be loaded"
         )
     try:
-        state = TrainState(**{f.name: data[f.name] for f in fields(TrainState)})
+        values = {f.name: data[f.name] for f in fields(TrainState)}
     except KeyError as error:
         raise OptionError(f"checkpoint {path}: its state lacks {error}") from error
-    return tensors, state
+    faults = [f"{k} {v!r}" for k, v in values.items() if not _is_sound(k, v)]
+    if faults:
+        raise OptionError(f"checkpoint {path}: its state holds {', '.join(faults)}; it is damaged")
+    return tensors, TrainState(**values)
+
+
+def _is_sound(name: str, value: Any) -> bool:
+    """Tell whether a value of the state is of the type that TrainState names."""
+    if name in ("epoch", "step", "samples"):
+        return type(value) is int and value >= 0
+    if name == "seconds":
+        return type(value) in (int, float)
+    if name == "sums":
+        return isinstance(value, dict) and all(type(v) is float for v in value.values())
+    return isinstance(value, str)
 
 
 def _compare(path: Path, found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
@@ -192,8 +206,8 @@ def _load_optimizer(
     for name, tensor in tensors.items():
         if not name.startswith("optimizer."):
             continue
-        _, index, key = name.split(".", 2)
-        if not index.isdigit() or int(index) >= len(parameters):
+        index, _, key = name.removeprefix("optimizer.").partition(".")
+        if not index.isdecimal() or int(index) >= len(parameters) or not key:
             raise OptionError(f"checkpoint {path}: {name} belongs to no weight")
         shape = parameters[int(index)].shape
         if tensor.shape not in (shape, torch.Size([])):

@@ -9,6 +9,7 @@ training size dropped; every entry of a sample counts, semantic classes are not 
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Iterator
@@ -113,7 +114,7 @@ def evaluate_run(
     OptionError
         The run or the protocol does not exist.
     StoreError
-        The store is another one than at training time, or has no test scene.
+        The store is another one than at training time, or has no labelled test point.
     """
     if protocol not in PROTOCOLS:
         raise OptionError(f"protocol {protocol!r} must be one of {', '.join(PROTOCOLS)}")
@@ -121,7 +122,7 @@ def evaluate_run(
     folder = Run(run)
     config = folder.read_config()
     opened = open_store(store or Path(config.store))
-    _check_store(config, opened, any_digest)
+    _check_store(config, opened, protocol, any_digest)
     data = open_data(opened, level=config.level, cache=cache, progress=progress)
     model = build_model(config.model)
     state = load_checkpoint(folder.checkpoint(checkpoint), model, config_digest=config.digest)
@@ -185,6 +186,12 @@ class _Evaluation:
         with self._timed("scoring"):
             scores = scorer.result()
         config = self.config
+        if not scores.points:
+            raise StoreError(
+                f"{self.store.path}: found no labelled point in the {len(self.fold.test)} test "
+                f"scenes of fold {config.fold} under protocol {protocol}, wanted something to "
+                "score; label the scenes, or use predict"
+            )
         n = len(config.class_names)
         common = constant_baseline(scorer.confusion, config.common_class, scorer.zero_division)
         return {
@@ -203,7 +210,10 @@ class _Evaluation:
             "confusion": scorer.confusion[:, :n].tolist(),
             "points": total,
             "scored_points": scores.points,
-            "baseline": {"class": config.class_names[config.common_class], **common},
+            "baseline": {
+                "class": config.class_names[config.common_class],
+                **{name: None if math.isnan(value) else value for name, value in common.items()},
+            },
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
         }
 
@@ -234,8 +244,8 @@ class _Evaluation:
             extent = np.where(data.room_max[scene] > 0, data.room_max[scene], 1.0)
             merged = merge_blocks_paper(coord.astype(np.float64) / extent, cluster, semantic)
             # the published file of mean sizes holds whole numbers, NaN where there is none
-            size = np.trunc(self.fold.instance_size)
-            size[self.fold.instance_size == 0] = np.nan
+            size = self.fold.instance_size
+            size = np.where(size > 0, np.trunc(size), np.nan)
             instance = drop_small(merged, semantic.reshape(-1), size)
         flat = sample.reshape(-1)
         return ScenePoints(
@@ -262,6 +272,7 @@ class _Evaluation:
             recipe=config.recipe,
             n_classes=len(config.class_names),
             instance_points=np.array(config.instance_points),
+            cell_points=config.cell_points,
             seed=config.seed,
             progress=progress,
         )
@@ -294,7 +305,7 @@ class _Evaluation:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
 
 
-def _check_store(config: RunConfig, store: Store, any_digest: bool) -> None:
+def _check_store(config: RunConfig, store: Store, protocol: str, any_digest: bool) -> None:
     if store.digest != config.store_digest and not any_digest:
         raise StoreError(
             f"{store.path}: found digest {store.digest[:12]}, wanted {config.store_digest[:12]} "
@@ -302,6 +313,14 @@ def _check_store(config: RunConfig, store: Store, any_digest: bool) -> None:
         )
     if store.labels != config.labels:
         raise StoreError(f"{store.path}: its classes are not those that the run was trained on")
+    if protocol == "paper":  # full cuts blocks of its own
+        for name in ("block_m", "stride_m", "n_points"):
+            found, wanted = getattr(store.recipe, name), getattr(config.recipe, name)
+            if found != wanted:
+                raise StoreError(
+                    f"{store.path}: found blocks of {name} {found}, wanted {wanted} as in the "
+                    "training; build the store with the same recipe, or use protocol full"
+                )
 
 
 def _write_scene(path: Path, found: ScenePoints) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,8 +47,8 @@ class InferOptions:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        if not self.bandwidth > 0:
-            raise OptionError(f"bandwidth {self.bandwidth} must be above 0")
+        if not 0 < self.bandwidth < math.inf:
+            raise OptionError(f"bandwidth {self.bandwidth} must be above 0 and finite")
         if self.batch_size < 1 or self.threads < 1:
             raise OptionError(
                 f"batch size {self.batch_size} and threads {self.threads} must be at least 1"

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from models.config import OptionValue
+from models.config import ModelConfig, OptionValue
 from models.data import BlockData
 from models.infer import choose_device
 from models.run import RunConfig
+from models.schedule import Schedule
 from models.systems import SYSTEMS, configure
+from models.votes import mean_cell_points
 from prep.errors import OptionError
 from prep.store import Fold, Store
 
@@ -67,19 +70,29 @@ class TrainOptions:
     cache: Path | None = None
 
 
-def plan_run(options: TrainOptions, store: Store, data: BlockData) -> RunConfig:
-    """Fill in the system's defaults and what the training scenes say.
+@dataclass(frozen=True)
+class Choices:
+    """Options with the system's defaults filled in, before any data are read."""
+
+    model: ModelConfig
+    schedule: Schedule
+    epochs: int
+    batch_size: int
+    device: torch.device
+
+
+def check_options(options: TrainOptions, store: Store) -> Choices:
+    """Check everything that can be told without the data: decoding a store takes minutes.
 
     Raises
     ------
     OptionError
-        An option is unknown or wrong, or the fold has no labelled training block.
+        An option is unknown or wrong, or the store has no such fold or level.
     """
-    fold = store.fold(options.fold, options.level)
-    level = store.labels.levels[options.level]
+    store.fold(options.fold, options.level)
     model = configure(
         options.system,
-        n_classes=len(level.classes),
+        n_classes=len(store.labels.levels[options.level].classes),
         n_points=store.recipe.n_points,
         backbone=options.backbone,
         options=options.model,
@@ -99,16 +112,32 @@ def plan_run(options: TrainOptions, store: Store, data: BlockData) -> RunConfig:
     ):
         if value < 1:
             raise OptionError(f"{name} {value} must be at least 1")
+    if options.seed < 0:
+        raise OptionError(f"seed {options.seed} must not be negative")
+    return Choices(model, schedule, epochs, batch_size, choose_device(options.device))
+
+
+def plan_run(options: TrainOptions, store: Store, data: BlockData) -> RunConfig:
+    """Join the choices with what the training scenes say.
+
+    Raises
+    ------
+    OptionError
+        As :func:`check_options`, or the fold has no labelled training block.
+    """
+    choices = check_options(options, store)
+    fold = store.fold(options.fold, options.level)
+    n_classes = choices.model.n_classes
     blocks = training_blocks(fold, data, water_filling=options.water_filling)
     if not len(blocks):
         raise OptionError(
             f"{store.path}: fold {fold.name} has no labelled training block in "
             f"{len(fold.train)} training scenes; inspect the store or choose another fold"
         )
-    points = count_classes(data, fold.train, len(level.classes))
+    points = count_classes(data, fold.train, n_classes)
     return RunConfig(
         system=options.system,
-        model=model,
+        model=choices.model,
         store=str(Path(store.path).resolve()),
         store_digest=store.digest,
         dataset=store.dataset,
@@ -121,13 +150,14 @@ def plan_run(options: TrainOptions, store: Store, data: BlockData) -> RunConfig:
         blocks=len(blocks),
         common_class=int(points.argmax()),
         instance_points=tuple(fold.instance_points.tolist()),
+        cell_points=_density(data, fold.train, store.recipe.stride_m),
         seed=options.seed,
-        epochs=epochs,
-        batch_size=batch_size,
-        schedule=schedule,
+        epochs=choices.epochs,
+        batch_size=choices.batch_size,
+        schedule=choices.schedule,
         water_filling=options.water_filling,
         checkpoint_every=options.checkpoint_every,
-        device=choose_device(options.device).type,
+        device=choices.device.type,
     )
 
 
@@ -142,6 +172,15 @@ def training_blocks(fold: Fold, data: BlockData, *, water_filling: bool) -> NDAr
         extra = data.block_first[fold.resampled[:, 0]] + fold.resampled[:, 1]
         blocks = np.concatenate([blocks, extra])
     return blocks[data.labelled[blocks] > 0]
+
+
+def _density(data: BlockData, scenes: NDArray[np.int32], cell_m: float) -> float:
+    """Return the mean of the scenes' densities; each counts by its points."""
+    rows = [data.scene_rows(scene) for scene in scenes.tolist()]
+    densities = [mean_cell_points(data.coord[r], cell_m) for r in rows if r.stop > r.start]
+    return float(
+        np.average(densities, weights=[r.stop - r.start for r in rows if r.stop > r.start])
+    )
 
 
 def count_classes(data: BlockData, scenes: NDArray[np.int32], n_classes: int) -> NDArray[np.int64]:

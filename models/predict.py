@@ -13,6 +13,7 @@ from models.infer import InferOptions, Predictor
 from models.run import Run, RunConfig
 from models.systems import build_model
 from models.votes import predict_points
+from prep.errors import OptionError
 from prep.progress import Progress, Silent
 from prep.scene import Scene
 
@@ -92,19 +93,24 @@ def predict_scene(
     coord = (xyz - xyz.min(axis=0)).astype(np.float32)
     color = _colors(scene, config, progress)
     progress.start(f"predict {scene.name}", len(sound), "point")
-    found = predict_points(
-        predictor,
-        model.geometry_spec,
-        coord,
-        None if color is None else color[sound],
-        name=scene.name,
-        recipe=config.recipe,
-        n_classes=len(config.class_names),
-        instance_points=np.array(config.instance_points),
-        seed=config.seed,
-        progress=progress,
-    )
-    progress.finish()
+    try:
+        found = predict_points(
+            predictor,
+            model.geometry_spec,
+            coord,
+            None if color is None else color[sound],
+            name=scene.name,
+            recipe=config.recipe,
+            n_classes=len(config.class_names),
+            instance_points=np.array(config.instance_points),
+            cell_points=config.cell_points,
+            seed=config.seed,
+            progress=progress,
+        )
+    except OptionError as error:
+        raise OptionError(f"{scene.name}: {error}") from error
+    finally:
+        progress.finish()
     prediction.semantic[sound] = found.semantic
     prediction.instance[sound] = found.instance
     prediction.confidence[sound] = found.confidence

@@ -24,6 +24,7 @@ from typing import Any
 
 from models.config import ModelConfig
 from models.schedule import Schedule
+from models.systems import configure
 from prep.errors import JointcloudError, OptionError
 from prep.labels import Labels
 from prep.recipe import Recipe
@@ -60,7 +61,10 @@ class RunConfig:
     common_class : int
         Class of most training points.
     instance_points : tuple of float
-        Mean points of a training instance by class, NaN where there is none.
+        Mean points of a training instance by class, 0 where there is none.
+    cell_points : float
+        Density of the training scenes: mean points in those cells of the floor, ``stride_m``
+        wide, that hold any.
     seed, epochs, batch_size : int
     schedule : Schedule
     water_filling : bool
@@ -85,6 +89,7 @@ class RunConfig:
     blocks: int
     common_class: int
     instance_points: tuple[float, ...]
+    cell_points: float
     seed: int
     epochs: int
     batch_size: int
@@ -112,7 +117,7 @@ class RunConfig:
         data["labels"] = self.labels.to_dict()
         data["recipe"] = self.recipe.to_dict()
         data["schedule"] = asdict(self.schedule)
-        data["instance_points"] = [None if v != v else v for v in self.instance_points]
+        data["instance_points"] = list(self.instance_points)
         return {"format": FORMAT, **data}
 
     @staticmethod
@@ -131,25 +136,43 @@ class RunConfig:
             if type(values[name]) is not kind:
                 raise OptionError(f"{name} {values[name]!r} is not a {kind.__name__}")
         try:
-            values["model"] = ModelConfig.from_dict(data["model"])
+            values["model"] = _check_model(ModelConfig.from_dict(data["model"]))
             values["labels"] = Labels.from_dict(data["labels"])
             values["recipe"] = Recipe.from_dict(data["recipe"])
             values["schedule"] = Schedule(**data["schedule"])
-            values["instance_points"] = tuple(
-                float("nan") if v is None else float(v) for v in data["instance_points"]
-            )
+            values["instance_points"] = tuple(float(v) for v in data["instance_points"])
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise OptionError(f"a value cannot be read ({error})") from error
         config = RunConfig(**values)
         if not 0 <= config.level < len(config.labels.levels):
             raise OptionError(f"level {config.level} of {len(config.labels.levels)}")
+        classes = len(config.class_names)
+        found = (config.model.n_classes, len(config.instance_points))
+        if found != (classes, classes) or not 0 <= config.common_class < classes:
+            raise OptionError(
+                f"model of {found[0]} classes, instance sizes of {found[1]}, commonest class "
+                f"{config.common_class}; the labels have {classes} classes"
+            )
         return config
+
+
+def _check_model(model: ModelConfig) -> ModelConfig:
+    """Return a network's configuration as :func:`models.systems.configure` accepts it."""
+    sizes = {"n_classes", "n_points", "in_channels", "embedding"}
+    for name in sorted(sizes):
+        if type(getattr(model, name)) is not int:
+            raise OptionError(f"model: {name} {getattr(model, name)!r} is not an int")
+    again = configure(**model.to_dict())
+    if again != model:
+        raise OptionError(f"model: options {model.options}, wanted {again.options}; train again")
+    return again
 
 
 _KINDS: dict[str, type] = {
     **dict.fromkeys(("system", "store", "store_digest", "dataset", "fold", "device"), str),
     **dict.fromkeys(("level", "scenes", "blocks", "common_class", "seed", "epochs"), int),
     **dict.fromkeys(("batch_size", "checkpoint_every"), int),
+    "cell_points": float,
     **dict.fromkeys(("colored", "water_filling"), bool),
 }
 
@@ -257,10 +280,17 @@ class Run:
         Raises
         ------
         OptionError
-            Another process is training in this folder.
+            Another process is training in this folder, or it cannot be made.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("a") as file:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / ".lock").open("a")
+        except OSError as error:
+            raise OptionError(
+                f"{self.folder}: cannot be used as the folder of a run ({error.strerror}); give "
+                "another one"
+            ) from error
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

@@ -6,6 +6,7 @@ Source: ASIS, JSNet and JSPNet published code. The papers' "every 300k iteration
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -41,8 +42,10 @@ class Schedule:
 
     def __post_init__(self) -> None:
         faults = []
-        if not 0 < self.lr_min <= self.lr:
-            faults.append(f"lr {self.lr} must be at least lr_min {self.lr_min}, which is above 0")
+        if not 0 < self.lr_min <= self.lr < math.inf:
+            faults.append(
+                f"lr {self.lr} must be finite and at least lr_min {self.lr_min}, which is above 0"
+            )
         if not 0 < self.decay <= 1:
             faults.append(f"decay {self.decay} must lie in (0, 1]")
         if self.decay_samples < 1:

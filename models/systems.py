@@ -7,6 +7,7 @@ width, a fusion turns them into :class:`models.nets.layers.Outputs`. To add a sy
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -26,10 +27,14 @@ from prep.errors import OptionError
 
 @dataclass(frozen=True)
 class Option:
-    """A parameter of a system; its type is that of the default."""
+    """A parameter of a system; its type is that of the default.
+
+    Numbers are finite and at least ``least``.
+    """
 
     default: OptionValue
     help: str
+    least: float = 0
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ SYSTEMS: dict[str, System] = {
         fusion_options={
             "sa": Option(True, "semantic-aware instances: add adapted semantic features (eq. 5)"),
             "if_": Option(True, "instance-fused semantics: maximum over neighbours (eq. 6)"),
-            "neighbours": Option(30, "neighbours in the embedding, the point itself included"),
+            "neighbours": Option(30, "neighbours in the embedding, the point itself included", 1),
             "reach": Option(0.5, "neighbours farther than this (L1) are replaced by the point"),
         },
         loss_options=DISCRIMINATIVE,
@@ -155,9 +160,13 @@ def configure(
             continue
         try:
             values[name] = _parse(value, row.options[name].default)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             kind = type(row.options[name].default).__name__
             faults.append(f"option {name} {value!r} is not a {kind}")
+            continue
+        least = row.options[name].least
+        if _is_number(values[name]) and not least <= float(values[name]) < math.inf:
+            faults.append(f"option {name} {value!r} must be finite and at least {least:g}")
     sizes = {"n_classes": n_classes, "n_points": n_points, "embedding": embedding}
     faults += [f"{name} {size} must be at least 1" for name, size in sizes.items() if size < 1]
     if in_channels < 3:
@@ -218,6 +227,10 @@ def joint_loss(
     parts = discriminative_loss(outputs.embedding, instance, margins)
     parts["semantic"] = semantic_loss(outputs.logits, semantic)
     return {"total": parts["semantic"] + parts["instance"], **parts}
+
+
+def _is_number(value: OptionValue) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _parse(value: OptionValue, default: OptionValue) -> OptionValue:

@@ -24,8 +24,7 @@ from torch.utils.tensorboard import SummaryWriter
 from models.batches import Batch, Batches, open_geometry
 from models.checkpoint import TrainState, load_checkpoint, save_checkpoint
 from models.data import BlockData, open_data
-from models.infer import choose_device
-from models.plan import TrainOptions, plan_run, training_blocks
+from models.plan import TrainOptions, check_options, plan_run, training_blocks
 from models.run import Run, RunConfig
 from models.systems import build_model, joint_loss
 from prep.errors import JointcloudError, OptionError
@@ -74,13 +73,14 @@ def train(options: TrainOptions, progress: Progress | None = None) -> TrainRepor
     run = Run(options.out)
     began = time.perf_counter()
     store = open_store(options.store)
+    device = check_options(options, store).device
     data = open_data(store, level=options.level, cache=options.cache, progress=progress)
     config = plan_run(options, store, data)
     with run.locked(), _deterministic(config.device):
         run.check_config(config)
         fold = store.fold(config.fold, config.level)
         blocks = training_blocks(fold, data, water_filling=config.water_filling)
-        training = _Training(run, config, data, blocks, progress)
+        training = _Training(run, config, data, blocks, device, progress)
         started = training.state.epoch
         if started > config.epochs:
             raise OptionError(
@@ -111,10 +111,10 @@ class _Training:
         config: RunConfig,
         data: BlockData,
         blocks: NDArray[np.int64],
+        device: torch.device,
         progress: Progress,
     ) -> None:
-        self.run, self.config, self.progress = run, config, progress
-        self.device = choose_device(config.device)
+        self.run, self.config, self.device, self.progress = run, config, device, progress
         torch.manual_seed(derive_seed(config.seed, "weights"))
         self.model = build_model(config.model).to(self.device)
         self.optimizer = torch.optim.Adam(
@@ -188,7 +188,7 @@ class _Training:
             "loss": means,
             "accuracy": accuracy,
             "lr": lr,
-            "bn_momentum": config.schedule.bn_momentum_at(samples - 1),
+            "bn_momentum": config.schedule.bn_momentum_at(samples - len(batch.blocks)),
             "seconds": self.state.seconds,
         }
         writer.add_scalar("epoch/lr", lr, samples)

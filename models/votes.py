@@ -119,6 +119,23 @@ def cover_scene(coord: F8, recipe: Recipe, seed: int) -> Cover:
     return Cover(np.stack(samples), np.array(fresh, np.int64))
 
 
+def mean_cell_points(coord: F4, cell_m: float) -> float:
+    """Return the mean number of points in those cells of the floor that hold any.
+
+    A measure of density that neither the size nor the outline of a scene changes.
+
+    Parameters
+    ----------
+    coord : float32 (n, 3)
+        Metres above the scene's minimum, n >= 1.
+    cell_m : float
+        Side of a cell, metres.
+    """
+    at = (coord[:, :2] / np.float32(cell_m)).astype(np.int64)
+    occupied = np.bincount(at[:, 0] * (at[:, 1].max() + 1) + at[:, 1]) > 0
+    return len(coord) / float(occupied.sum())
+
+
 def _needed(start: I8, member: I8, n_points: int, min_points: int) -> list[int]:
     count = np.diff(start)
     covered = np.zeros(n_points, np.bool_)
@@ -146,6 +163,7 @@ def predict_points(
     recipe: Recipe,
     n_classes: int,
     instance_points: F8,
+    cell_points: float,
     seed: int,
     progress: Progress,
 ) -> ScenePrediction:
@@ -166,7 +184,10 @@ def predict_points(
         Sizes of blocks and samples.
     n_classes : int
     instance_points : float64 (C,)
-        Mean points of a training instance; smaller ones than a quarter of it are dropped.
+        Mean points of a training instance; smaller ones than a quarter of it are dropped, where
+        the scene is as dense as the training scenes.
+    cell_points : float
+        Density of the training scenes, see :func:`mean_cell_points`.
     seed : int
         Seed of the run.
     progress : Progress
@@ -204,7 +225,8 @@ def predict_points(
     instance = merge_blocks_full(
         exact[cover.sample], cover.sample.astype(np.int64), cluster, classes, len(exact), merging
     )
-    instance = drop_small(instance, semantic, instance_points)
+    density = mean_cell_points(coord, recipe.stride_m) / cell_points
+    instance = drop_small(instance, semantic, instance_points * density)
     spent = predictor.seconds.get("merging", 0.0)
     predictor.seconds["merging"] = spent + time.perf_counter() - start
     return ScenePrediction(

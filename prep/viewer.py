@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import numpy as np
 from numpy.typing import NDArray
 
 from prep.errors import JointcloudError
+
+_NO_DISPLAY = (
+    "the viewer: found no display to open a window on, wanted one for --view; "
+    "work on a desktop or write a picture with --picture OUT.png"
+)
 
 
 def show_cloud(xyz: NDArray[np.floating], rgb: NDArray[np.uint8], title: str) -> None:
@@ -31,17 +39,22 @@ def show_cloud(xyz: NDArray[np.floating], rgb: NDArray[np.uint8], title: str) ->
             "pip install 'jointcloud[view]' and, on Debian, apt-get install libusb-1.0-0; "
             "or write a picture with --picture OUT.png"
         ) from error
+    if not _has_display():  # open3d would draw where nobody sees it, and wait for ever
+        raise JointcloudError(_NO_DISPLAY)
     cloud = open3d.geometry.PointCloud()
     cloud.points = open3d.utility.Vector3dVector(np.asarray(xyz, dtype=np.float64))
     cloud.colors = open3d.utility.Vector3dVector(np.asarray(rgb, dtype=np.float64) / 255)
     window = open3d.visualization.Visualizer()
     if not window.create_window(window_name=title):
-        raise JointcloudError(
-            "the viewer: found no display to open a window on, wanted one for --view; "
-            "work on a desktop or write a picture with --picture OUT.png"
-        )
+        raise JointcloudError(_NO_DISPLAY)
     try:
         window.add_geometry(cloud)
         window.run()
     finally:
         window.destroy_window()
+
+
+def _has_display() -> bool:
+    if not sys.platform.startswith("linux"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

@@ -48,7 +48,7 @@ def scale_relu(y, scale, shift, out, low, high):
         row, to = y[r], out[r]
         for c in range(row.shape[0]):
             z = row[c] * scale[c] + shift[c]
-            to[c] = z if z > zero else zero
+            to[c] = zero if z <= zero else z  # NaN stays NaN
 
 
 @njit(cache=True, nogil=True)
@@ -109,7 +109,7 @@ def scale_max(y, scale, shift, out, which, low, high):
                 arg[c] = slot if z > best[c] else arg[c]
                 best[c] = z if z > best[c] else best[c]
         for c in range(C):
-            out[i, c] = best[c] if best[c] > zero else zero
+            out[i, c] = zero if best[c] <= zero else best[c]  # NaN stays NaN
             which[i, c] = arg[c]
 
 

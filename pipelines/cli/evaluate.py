@@ -75,7 +75,7 @@ CLASS_SCORES = ("IoU", "Acc", "Cov", "WCov", "Prec", "Rec")
     type=click.Choice(["zero", "nan", "skip"]),
     default="zero",
     show_default=True,
-    help="What 0/0 gives with --asis: 0, NaN as in the published code, or left out of the mean.",
+    help="What 0/0 gives: 0, NaN as in the published code, or left out of the mean.",
 )
 @catalog_option
 @progress_options
@@ -116,6 +116,7 @@ def evaluate(
             checkpoint=checkpoint,
             options=InferOptions(bandwidth=bandwidth, device=device),
             any_digest=any_store,
+            zero_division=zero_division,  # type: ignore[arg-type]  # one of the option's choices
             asis_out=asis_out,
             cache=cache,
             progress=make_progress(quiet=quiet),

@@ -114,6 +114,9 @@ def test_a_file_of_another_format_is_refused(tmp_path):
         ("[]", "state cannot be read"),
         ("{}", "found format None"),
         (json.dumps({"format": FORMAT}), "state lacks 'epoch'"),
+        (json.dumps({"format": FORMAT, **vars(STATE), "epoch": "3"}), "state holds epoch '3'"),
+        (json.dumps({"format": FORMAT, **vars(STATE), "step": -1}), "state holds step -1"),
+        (json.dumps({"format": FORMAT, **vars(STATE), "sums": [1]}), r"state holds sums \[1\]"),
     ],
 )
 def test_a_damaged_state_is_refused(tmp_path, text, message):
@@ -147,10 +150,11 @@ def test_optimizer_tensors_of_a_wrong_shape_are_refused(tmp_path):
     save_file(tensors, path, metadata=metadata)
     with pytest.raises(OptionError, match=r"optimizer\.0\.exp_avg is \(7,\)"):
         load_checkpoint(path, model, optimizer)
-    tensors["optimizer.99.exp_avg"] = tensors.pop("optimizer.0.exp_avg")
-    save_file(tensors, path, metadata=metadata)
-    with pytest.raises(OptionError, match="belongs to no weight"):
-        load_checkpoint(path, model, optimizer)
+    del tensors["optimizer.0.exp_avg"]
+    for name in ("optimizer.99.exp_avg", "optimizer.0", "optimizer.x.exp_avg"):
+        save_file({**tensors, name: torch.zeros(1)}, path, metadata=metadata)
+        with pytest.raises(OptionError, match=f"{name} belongs to no weight"):
+            load_checkpoint(path, model, optimizer)
 
 
 def test_the_staircases_are_those_of_the_published_code():
@@ -176,6 +180,8 @@ def test_the_schedule_reaches_optimizer_and_batch_norm():
 def test_a_senseless_schedule_is_refused_with_all_its_faults():
     with pytest.raises(OptionError, match=r"lr .*decay .*decay_samples .*bn_momentum"):
         Schedule(lr=0, decay=2, decay_samples=0, bn_momentum=0)
+    with pytest.raises(OptionError, match="lr inf must be finite"):
+        Schedule(lr=float("inf"))
 
 
 def test_equal_states_give_equal_bytes(tmp_path):

@@ -10,6 +10,7 @@ import torch
 from models import evaluate as module
 from models.asis_files import score_asis_folder
 from models.checkpoint import TrainState
+from models.data import open_data
 from models.evaluate import evaluate_run
 from models.infer import InferOptions
 from models.plan import TrainOptions
@@ -135,7 +136,7 @@ def test_full_holds_every_point_once_in_the_order_of_the_source(folder):
     np.testing.assert_array_equal(arrays["semantic_true"], source["semantic"])
     np.testing.assert_array_equal(arrays["color"][:, 0], source["red"])
     assert (arrays["semantic"] >= 0).all()
-    assert (arrays["confidence"] > 0).all()
+    assert ((arrays["confidence"] > 0) & (arrays["confidence"] <= 1)).all()
 
 
 def test_paper_holds_the_stored_samples(folder):
@@ -199,12 +200,33 @@ def test_another_store_is_refused_unless_accepted(folder, tmp_path):
 
 def test_a_scene_without_a_block_has_no_point_under_paper_and_all_under_full(folder, tmp_path):
     other = build_tiny_store(tmp_path, recipe=replace(RECIPE, min_points=10_000))
-    result = evaluate(folder, "paper", store=other, any_digest=True)
-    assert (result["points"], result["scored_points"], result["samples"]) == (0, 0, 0)
-    assert result["mean"]["mIoU"] == 0
+    with pytest.raises(StoreError, match="no labelled point in the 1 test scenes of fold b") as e:
+        evaluate(folder, "paper", store=other, any_digest=True)
+    assert "\n" not in str(e.value)
     assert arrays_of(folder, "paper")["coord"].shape == (0, 3)
+    assert not (folder / "run" / "evaluation" / "paper.json").exists()
     result = evaluate(folder, "full", store=other, any_digest=True)
     assert result["points"] == len(make_room(2)["x"])
+
+
+def test_a_store_of_other_blocks_is_refused_under_paper_and_does_under_full(folder, tmp_path):
+    other = build_tiny_store(tmp_path, recipe=replace(RECIPE, n_points=32))
+    with pytest.raises(StoreError, match="found blocks of n_points 32, wanted 96"):
+        evaluate(folder, "paper", store=other, any_digest=True)
+    assert evaluate(folder, "full", store=other, any_digest=True)["points"] > 0
+
+
+def test_undefined_scores_are_null_in_the_file(folder, monkeypatch):
+    truth = open_data(open_store(folder / "tiny.zarr"), cache=folder / "cache")
+    no_pole = np.where(truth.semantic == 2, -1, truth.semantic)
+    monkeypatch.setattr(module, "open_data", lambda *_, **__: replace(truth, semantic=no_pole))
+    result = evaluate(folder, "full", zero_division="nan")
+    assert result["zero_division"] == "nan"
+    assert result["baseline"]["mAcc"] is None
+    assert result["mean"]["mAcc"] is None
+    stored = (folder / "run" / "evaluation" / "full.json").read_text()
+    assert json.loads(stored, parse_constant=pytest.fail) == result
+    assert evaluate(folder, "full")["baseline"]["mAcc"] == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize("protocol", ["paper", "full"])

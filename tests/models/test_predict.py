@@ -96,7 +96,7 @@ def check(scene: Scene, found) -> None:
     assert (found.confidence.dtype, found.confidence.shape) == (np.float32, (n,))
     assert ((found.semantic >= 0) & (found.semantic < 3)).all()
     assert (found.instance >= -1).all()
-    assert ((found.confidence >= 1 / 3 - 1e-5) & (found.confidence <= 1 + 1e-5)).all()
+    assert ((found.confidence >= 1 / 3 - 1e-5) & (found.confidence <= 1)).all()
 
 
 def test_a_trained_model_labels_a_room_that_it_has_not_seen(folder):
@@ -203,7 +203,7 @@ def test_a_stray_point_is_an_error_with_its_remedy(folder):
     scene, _ = room()
     xyz = scene.xyz.copy()
     xyz[0] += 1e9
-    with pytest.raises(OptionError, match="remove stray points"):
+    with pytest.raises(OptionError, match=r"cloud: .*remove stray points"):
         predict_scene(folder / "run", replace(scene, xyz=xyz), options=OPTIONS)
 
 

@@ -189,6 +189,23 @@ class TestConfigure:
         ):
             assert part in line
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("neighbours", 0),
+            ("neighbours", "-3"),
+            ("neighbours", float("inf")),
+            ("reach", "nan"),
+            ("reach", "inf"),
+            ("reach", -0.5),
+            ("delta_var", "-1"),
+            ("reg_weight", "1e999"),
+        ],
+    )
+    def test_senseless_numbers(self, name, value):
+        with pytest.raises(OptionError, match=f"option {name} {value!r} (must be|is not)"):
+            configure("asis", n_classes=13, options={name: value})
+
     def test_unknown_system(self):
         with pytest.raises(OptionError, match=r"'sgpn' is not known \(known: asis, vanilla\)"):
             configure("sgpn", n_classes=13)

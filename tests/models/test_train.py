@@ -18,6 +18,7 @@ from models.plan import TrainOptions, plan_run, training_blocks
 from models.run import Run, RunConfig
 from models.train import train
 from prep.errors import JointcloudError, OptionError, StoreError
+from prep.progress import Silent
 from prep.store import open_store
 from tests.tiny_store import build_tiny_store
 
@@ -297,6 +298,7 @@ def test_the_configuration_survives_its_file_and_holds_what_prediction_needs(opt
             for i in range(4)
         ]
         assert size == pytest.approx(np.mean([c for c in counts if c]))
+    assert config.cell_points == pytest.approx(900 / 12, rel=0.01)  # 1.6 x 1.3 m, cells of 0.5 m
 
 
 @pytest.mark.parametrize(
@@ -311,14 +313,37 @@ def test_the_configuration_survives_its_file_and_holds_what_prediction_needs(opt
         ({"checkpoint_every": 0}, "checkpoint every 0"),
         ({"device": "tpu"}, "device 'tpu'"),
         ({"lr": -1.0}, "lr -1.0"),
+        ({"lr": math.inf}, "lr inf"),
         ({"level": 2}, "level 2"),
+        ({"seed": -1}, "seed -1"),
     ],
 )
-def test_wrong_options_are_one_line(options, change, message):
+def test_wrong_options_are_one_line_before_anything_is_read(options, change, message, monkeypatch):
+    monkeypatch.setattr(train_module, "open_data", lambda *_, **__: pytest.fail("decoded"))
     with pytest.raises(OptionError, match=message) as caught:
         train(replace(options, **change))
     assert "\n" not in str(caught.value)
     assert not options.out.exists()
+
+
+def test_a_folder_that_cannot_be_a_run_is_one_line(options, tmp_path):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(OptionError, match="cannot be used as the folder of a run"):
+            train(replace(options, out=out))
+
+
+def test_the_model_goes_to_the_device_that_was_asked_for(options, monkeypatch):
+    config = plan_run(options, *_open(options))
+    made = train_module._Training(
+        Run(options.out), config, _open(options)[1], np.arange(2), torch.device("meta"), Silent()
+    )
+    assert {p.device.type for p in made.model.parameters()} == {"meta"}
+
+
+def _open(options):
+    store = open_store(options.store)
+    return store, open_data(store, cache=options.cache)
 
 
 def test_a_store_that_is_not_there_is_one_line(options, tmp_path):
@@ -342,6 +367,16 @@ def test_a_value_of_a_wrong_type_is_named(options, folder):
         RunConfig.from_dict({**config, "more": 1})
     with pytest.raises(OptionError, match="cannot be read"):
         RunConfig.from_dict({**config, "schedule": {"speed": 1}})
+    for change, message in (
+        ({"common_class": 3}, "commonest class 3; the labels have 3 classes"),
+        ({"instance_points": [1.0]}, "instance sizes of 1"),
+        ({"model": {**config["model"], "backbone": "none"}}, "backbone 'none'"),
+        ({"model": {**config["model"], "n_points": "96"}}, "n_points '96' is not an int"),
+        ({"model": {**config["model"], "n_classes": 4}}, "model of 4 classes"),
+        ({"model": {**config["model"], "options": {}}}, "train again"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            RunConfig.from_dict({**config, **change})
 
 
 def test_a_folder_without_a_run_is_one_line(tmp_path):

@@ -52,6 +52,7 @@ def write_run(
             blocks=640,
             common_class=2 % n,
             instance_points=(100.0,) * n,
+            cell_points=100.0,
             seed=7,
             epochs=epochs,
             batch_size=12,

@@ -33,8 +33,21 @@ def test_every_vertex_of_a_scannet_scan_is_labelled(tmp_path: Path) -> None:
         + "".join(
             f"          - {{id: {k}, name: {name}, color: [{9 * k}, 90, 120]}}\n"
             for k, name in enumerate(
-                "ceiling floor wall beam column window door table chair sofa bookcase board "
-                "clutter".split()
+                [
+                    "ceiling",
+                    "floor",
+                    "wall",
+                    "beam",
+                    "column",
+                    "window",
+                    "door",
+                    "table",
+                    "chair",
+                    "sofa",
+                    "bookcase",
+                    "board",
+                    "clutter",
+                ]
             )
         )
     )
