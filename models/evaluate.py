@@ -309,7 +309,7 @@ def _check_store(config: RunConfig, store: Store, protocol: str, any_digest: boo
     if store.digest != config.store_digest and not any_digest:
         raise StoreError(
             f"{store.path}: found digest {store.digest[:12]}, wanted {config.store_digest[:12]} "
-            "that the run was trained on; give that store, or accept this one explicitly"
+            "that the run was trained on; give that store, or accept this one with --any-store"
         )
     if store.labels != config.labels:
         raise StoreError(f"{store.path}: its classes are not those that the run was trained on")

@@ -4,6 +4,9 @@ Every random number is a function of (seed, epoch, step): the order of the block
 So a checkpoint needs no state of a random generator, and one written in the middle of an epoch
 continues exactly where it was. On the CPU weights are equal bit for bit, on one machine and for
 one number of threads.
+
+Departure from the published code: torch's Adam adds epsilon to the root of the *corrected* second
+moment, TensorFlow's to that of the uncorrected one, whose 1e-8 is 3e-7 here at the first step.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def label_cloud(
     from prep.writers.ply import write_labelled_ply
 
     began = time.perf_counter()
-    _check_out(cloud, out)
+    _check_paths(cloud, out)
     config = Run(run).read_config()
     classes = config.labels.levels[config.level].classes
     scene = read_cloud(cloud, columns=columns)
@@ -92,11 +92,14 @@ def label_cloud(
     }
 
 
-def _check_out(cloud: Path, out: Path) -> None:
-    """Refuse before the long work what cannot be written after it."""
+def _check_paths(cloud: Path, out: Path) -> None:
+    """Refuse before the long work what cannot be read, or be written after it."""
+    if not cloud.is_file():
+        state = "a folder" if cloud.is_dir() else "nothing"
+        raise OptionError(f"{cloud}: found {state}, wanted a cloud file; check the path")
     if out.suffix.lower() != ".ply":
         raise OptionError(f"--out {out}: found {out.suffix or 'no suffix'}, wanted .ply")
     if not out.parent.is_dir():
         raise OptionError(f"--out {out}: found no folder {out.parent}, wanted one; make it first")
-    if out.exists() and cloud.exists() and out.samefile(cloud):
+    if out.exists() and out.samefile(cloud):
         raise OptionError(f"--out {out}: found the input itself, wanted another file")

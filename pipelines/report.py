@@ -65,12 +65,16 @@ def write_report(run: Path, out: Path | None = None, store: Path | None = None) 
     Raises
     ------
     OptionError
-        ``run`` holds no run, or one of its files is damaged.
+        ``run`` holds no run, or one of its files is damaged, or ``out`` is a folder.
     StoreError
         ``store`` was given and is not a finished store.
     """
     folder = Run(run)
     config = folder.read_config()
+    target = folder.folder / "report.html" if out is None else out
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        raise OptionError(f"--out {target}: found a folder, wanted a file; name the file in it")
     results = {name: _read_result(folder, name) for name in PROTOCOLS}
     found = {name: result for name, result in results.items() if result is not None}
     history = folder.read_history()
@@ -97,8 +101,6 @@ def write_report(run: Path, out: Path | None = None, store: Path | None = None) 
     body += data_section(config, store)
     body += _seconds(history, found)
     body += ["<h2>How to reproduce</h2>", html.commands(_reproduce(config, run, list(found)))]
-    target = folder.folder / "report.html" if out is None else out
-    target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(html.page(title, body), encoding="utf-8")
     return target
 
@@ -196,7 +198,7 @@ def _class_section(protocol: str, result: Mapping[str, Any]) -> list[str]:
 
 
 def _undefined(result: Mapping[str, Any]) -> str:
-    cases = ", ".join(result["undefined"]) or "none"
+    cases = html.join_undefined(result["undefined"]) or "none"
     policy = {
         "zero": "count as 0",
         "nan": "are NaN, and so are their means",

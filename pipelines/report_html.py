@@ -123,3 +123,12 @@ def commands(lines: Iterable[str]) -> str:
 def percent(value: float | None) -> str:
     """Return a share as per cent with one digit, "–" where it is undefined."""
     return "–" if value is None or not isfinite(value) else f"{100 * value:.1f}"
+
+
+def join_undefined(cases: Sequence[str]) -> str:
+    """Return ``["Acc of beam", "Acc of sofa", "Rec of beam"]`` as one text, a score at a time."""
+    classes: dict[str, list[str]] = {}
+    for case in cases:
+        score, _, name = case.partition(" of ")
+        classes.setdefault(score, []).append(name)
+    return "; ".join(f"{score} of {', '.join(names)}" for score, names in classes.items())

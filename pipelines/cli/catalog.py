@@ -78,7 +78,7 @@ def _show(entry: DatasetEntry) -> None:
         for level in entry.labels.levels
         for c in level.classes
     ]
-    echo_table(("level", "id", "class", "color"), classes)
+    echo_table(("level", "id", "class", "colour"), classes)
     click.echo()
     recipe = entry.recipe.to_dict().items()
     echo_table(("recipe", "value"), [(key, str(value)) for key, value in recipe])

@@ -37,7 +37,7 @@ from pipelines.cli.output import echo_json, echo_pairs
 def demo(out: Path, quick: bool, seed: int, workers: int, quiet: bool, as_json: bool) -> None:
     """Run the demonstration and print what was learned."""
     from pipelines.demo import describe_learning, run_demo
-    from pipelines.progress import size, span
+    from pipelines.progress import amount, size, span
 
     progress = make_progress(quiet=quiet)
     result = run_demo(out, seed=seed, workers=workers, progress=progress, quick=quick)
@@ -56,7 +56,7 @@ def demo(out: Path, quick: bool, seed: int, workers: int, quiet: bool, as_json: 
             ("store", f"{built['store']}, {size(built['n_bytes'])}"),
             (
                 "training",
-                f"{trained['system']}, {trained['epochs']} epochs, "
+                f"{trained['system']}, {amount(trained['epochs'], 'epoch')}, "
                 f"{trained['samples']:,} blocks, loss {trained['loss']:.2f}",
             ),
             ("time", span(result["wall_seconds"])),

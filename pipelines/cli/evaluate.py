@@ -21,7 +21,7 @@ from pipelines.cli.output import echo_json, echo_pairs, echo_table, percent
 
 HEAD = (
     *("files", "protocol", "system", "backbone", "dataset", "fold"),
-    *("seed", "scenes", "rooms", "points"),
+    *("seed", "scenes", "points"),
 )
 MEANS = ("oAcc", "mAcc", "mIoU", "mCov", "mWCov", "mPrec", "mRec")
 CLASS_SCORES = ("IoU", "Acc", "Cov", "WCov", "Prec", "Rec")
@@ -140,15 +140,19 @@ def _score_files(
 
 
 def _show(result: dict[str, Any]) -> None:
+    from pipelines.report_html import join_undefined
+
     echo_pairs([(name, result[name]) for name in HEAD if name in result])
     click.echo()
     mean, by_score = result["mean"], result["per_class"]
+    true, found = result["instances"]["true"], result["instances"]["predicted"]
     rows: list[tuple[Any, ...]] = [
-        (name, *(percent(by_score[score][k]) for score in CLASS_SCORES))
+        (name, *(percent(by_score[score][k]) for score in CLASS_SCORES), true[k], found[k])
         for k, name in enumerate(result["class_names"])
     ]
-    rows.append(("mean", *(percent(mean.get(f"m{score}")) for score in CLASS_SCORES)))
-    echo_table(("per cent", *CLASS_SCORES), rows)
+    means = (percent(mean.get(f"m{score}")) for score in CLASS_SCORES)
+    rows.append(("mean, sum", *means, sum(true), sum(found)))
+    echo_table(("per cent", *CLASS_SCORES, "instances", "predicted"), rows)
     click.echo()
     echo_pairs([(name, f"{percent(mean[name]) or '-'} %") for name in MEANS])
     base = result["baseline"]
@@ -156,4 +160,4 @@ def _show(result: dict[str, Any]) -> None:
     click.echo(f"always saying {base.get('class', 'the commonest class')}: {scores}")
     if result.get("undefined"):
         rule = result.get("zero_division", "")
-        click.echo(f"0/0, taken as {rule}: {', '.join(result['undefined'])}")
+        click.echo(f"0/0, taken as {rule}: {join_undefined(result['undefined'])}")

@@ -27,6 +27,8 @@ _REMEDIES = {
     errno.ENOTDIR: _PATH,
     errno.EISDIR: _PATH,
     errno.ENAMETOOLONG: _PATH,
+    errno.EEXIST: _PATH,
+    errno.ELOOP: _PATH,
 }
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -173,5 +175,7 @@ class ErrorGroup(click.Group):
             click.echo(f"error: {place}{error.strerror}; {remedy}", err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
-            click.echo("interrupted; the same command goes on where it stopped", err=True)
+            click.echo(
+                "interrupted; run the same command again, what is finished is kept", err=True
+            )
             ctx.exit(INTERRUPTED)

@@ -80,6 +80,7 @@ def status(store: Path, as_json: bool) -> None:
 @progress_options
 def verify(store: Path, quiet: bool, as_json: bool) -> None:
     """Verify a store."""
+    from pipelines.progress import amount
     from prep.store import verify_store
 
     report = verify_store(store, make_progress(quiet=quiet))
@@ -90,7 +91,8 @@ def verify(store: Path, quiet: bool, as_json: bool) -> None:
             click.echo(fault)
         if report.ok:
             click.echo(
-                f"sound: {report.parts} parts, {report.scenes} scenes, {report.objects:,} objects; "
+                f"sound: {amount(report.parts, 'part')}, {amount(report.scenes, 'scene')}, "
+                f"{amount(report.objects, 'object')}; "
                 f"{report.n_read:,} points read = {report.points:,} stored + {report.dropped:,} "
                 f"dropped"
             )
@@ -136,6 +138,8 @@ def inspect(
     as_json: bool,
 ) -> None:
     """Survey a path, and draw or show one scene of it."""
+    if (scene or by) and not (picture or view):
+        raise click.UsageError("--scene and --by go with --picture or --view")
     survey, cloud = _look(path, dataset, catalog_file, scene, wants_cloud=bool(picture or view))
     if cloud is not None:
         if picture is not None:

@@ -16,6 +16,7 @@ from pipelines.cli.options import (
     seed_option,
 )
 from pipelines.cli.output import echo_json, echo_pairs
+from prep.errors import OptionError
 
 
 @click.command(
@@ -114,6 +115,11 @@ def train(
     from models.train import train as run_training
     from pipelines.progress import span
 
+    if store.resolve() in (out.resolve(), *out.resolve().parents):
+        raise OptionError(
+            f"--out {out}: found a folder inside the store {store}, wanted one outside, since "
+            "stores are not changed by a training; give another --out"
+        )
     options = TrainOptions(
         system=system,
         store=store,

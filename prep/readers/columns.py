@@ -158,7 +158,8 @@ def find_roles(table: RawTable, columns: Mapping[str, str | None]) -> dict[str, 
                     None,
                     found=f"columns {listing}",
                     wanted=f"a column {name!r} for {role}",
-                    remedy="name another in the reader option columns",
+                    remedy="name another in the reader option columns, or with "
+                    f"--column {role}=NAME",
                 )
             roles[role] = name
             continue
@@ -169,7 +170,8 @@ def find_roles(table: RawTable, columns: Mapping[str, str | None]) -> dict[str, 
                 None,
                 found=f"columns {' and '.join(fits)}, both fit for {role}",
                 wanted="one",
-                remedy=f"choose with the reader option columns: {{{role}: NAME}}",
+                remedy=f"choose with the reader option columns: {{{role}: NAME}}, or with "
+                f"--column {role}=NAME",
             )
         if fits:
             roles[role] = fits[0]
@@ -180,7 +182,8 @@ def find_roles(table: RawTable, columns: Mapping[str, str | None]) -> dict[str, 
                 None,
                 found=f"columns {listing}",
                 wanted=f"columns {' '.join(group)} (no {' '.join(missing)})",
-                remedy=f"name it with the reader option columns: {{{missing[0]}: NAME}}",
+                remedy=f"name it with the reader option columns: {{{missing[0]}: NAME}}, or with "
+                f"--column {missing[0]}=NAME",
             )
     return roles
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -102,23 +103,16 @@ def test_a_folder_that_cannot_be_written_names_the_remedy(tmp_path):
         build_arrays(tmp_path / "file" / "x", "k", fill)
 
 
-def build_at_once(folder: Path, gate, answers) -> None:
-    gate.wait()
-    answers.put(build_arrays(folder, "k", fill)["a"].tolist())
+def test_two_may_build_at_once(tmp_path):
+    gate = threading.Barrier(2)
 
+    def fill_together(writer: ArrayWriter) -> None:
+        fill(writer)
+        gate.wait(10)  # none settles before both have filled
 
-def test_two_processes_may_build_at_once(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    gate, answers = context.Barrier(2), context.Queue()
-    workers = [
-        context.Process(target=build_at_once, args=(tmp_path / "x", gate, answers))
-        for _ in range(2)
-    ]
-    for worker in workers:
-        worker.start()
-    found = [answers.get(timeout=60) for _ in workers]
-    for worker in workers:
-        worker.join()
+    with ThreadPoolExecutor(2) as pool:
+        work = [pool.submit(build_arrays, tmp_path / "x", "k", fill_together) for _ in range(2)]
+        found = [w.result()["a"].tolist() for w in work]
     assert found == [np.arange(10).reshape(5, 2).tolist()] * 2
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -29,6 +30,20 @@ def body(request, monkeypatch):
     if request.param == "torch":
         monkeypatch.setattr(operators, "has_kernels", lambda x: False)
     return request.param
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("place", [0, 3])
+def test_numbers_that_are_not_finite_come_out_as_nan(bad, place, body):
+    """A ReLU that made them 0 would let training go on with a silent layer."""
+    y = _random(2, 3, 4, 2).float()
+    y[0, 0, place, 1] = bad
+    gamma, beta = torch.ones(2), torch.zeros(2)
+    with np.errstate(invalid="ignore"):
+        for operator in (operators.norm_relu, operators.norm_relu_max):
+            out = operator(y, gamma, beta, 1e-3)[0]
+            assert torch.isfinite(out[..., 0]).all()
+            assert out[..., 1].isnan().any()
 
 
 class TestGradients:

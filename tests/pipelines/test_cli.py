@@ -165,7 +165,7 @@ def test_demo_passes_its_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
             1,
             "error: /a: Permission denied;",
         ),
-        (KeyboardInterrupt(), 130, "interrupted; the same command goes on"),
+        (KeyboardInterrupt(), 130, "interrupted; run the same command again"),
     ],
 )
 def test_faults_of_the_machine_are_one_line(

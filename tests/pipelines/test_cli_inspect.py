@@ -115,3 +115,10 @@ def test_a_viewer_that_is_not_installed_names_what_to_install(
     (line,) = errors(invoke("inspect", tiny_store, "--view"))
     assert "pip install 'jointcloud[view]'" in line
     assert "libusb-1.0-0" in line
+
+
+@pytest.mark.parametrize("option", [("--scene", "Area_1/office_1"), ("--by", "class")])
+def test_what_to_draw_goes_with_a_drawing(tiny_store: Path, option: tuple[str, str]) -> None:
+    result = invoke("inspect", tiny_store, *option)
+    assert result.exit_code == 2
+    assert "--scene and --by go with --picture or --view" in result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,9 @@ def test_wrong_training_options_are_one_line(trained: Trained, tmp_path: Path) -
     assert "--set: 'reach' is not key=value" in errors(train(other, "--set", "reach"))[0]
     assert "pointnet3" in errors(train(other, "--backbone", "pointnet3"))[0]
     assert train(other, "--epochs", "0").exit_code == 2
+    inside = Trained(trained.store / "run", trained.cache, trained.store)
+    assert "found a folder inside the store" in errors(train(inside))[0]
+    assert not inside.run.exists()
     assert not other.run.exists()
 
 
@@ -77,6 +81,7 @@ def test_scores_under_both_protocols(trained: Trained, protocol: str) -> None:
     assert f"protocol  {protocol}" in text
     assert "mWCov" in text
     assert "chair" in text
+    assert invoke_json(*command, "--zero-division", "skip")["zero_division"] == "skip"
 
 
 def test_evaluate_wants_one_thing_to_score(trained: Trained, tmp_path: Path) -> None:
@@ -106,6 +111,8 @@ def test_files_of_other_programs_are_scored(tmp_path: Path) -> None:
     text = invoke("evaluate", "--asis", tmp_path).stdout
     assert "oAcc   83.33 %" in text
     assert "0/0, taken as zero: " in text
+    assert "beam, column" in text  # a score is named once, with all its classes
+    assert re.search(r"^per cent .* instances  predicted$", text, re.M)
     scores = invoke_json("evaluate", "--asis", tmp_path, "--zero-division", "nan")
     assert scores["mean"]["mPrec"] is None
     (line,) = errors(invoke("evaluate", "--asis", tmp_path / "none"))
@@ -141,10 +148,9 @@ def test_wrong_predictions_are_one_line(trained: Trained, tmp_path: Path) -> Non
         assert part in line
     (line,) = errors(invoke("predict", tmp_path, cloud, "--out", tmp_path / "o.ply"))
     assert "wanted the folder that train wrote" in line
-    (line,) = errors(
-        invoke("predict", trained.run, tmp_path / "no.ply", "--out", tmp_path / "o.ply")
-    )
-    assert "no.ply" in line
+    for wrong, found in ((tmp_path / "no.ply", "nothing"), (tmp_path, "a folder")):
+        (line,) = errors(invoke("predict", trained.run, wrong, "--out", tmp_path / "o.ply"))
+        assert f"{wrong}: found {found}, wanted a cloud file" in line
 
 
 def test_the_report_is_one_file(trained: Trained, tmp_path: Path) -> None:
@@ -154,3 +160,6 @@ def test_the_report_is_one_file(trained: Trained, tmp_path: Path) -> None:
     assert invoke("report", trained.run).stdout.strip() == str(trained.run / "report.html")
     shutil.rmtree(tmp_path / "none", ignore_errors=True)
     assert errors(invoke("report", tmp_path / "none"))
+    for wrong, remedy in ((tmp_path, "name the file in it"), (out / "r.html", "check the path")):
+        (line,) = errors(invoke("report", trained.run, "--out", wrong))
+        assert line.endswith(remedy)
