@@ -184,7 +184,7 @@ def _class_section(protocol: str, result: Mapping[str, Any]) -> list[str]:
     ]
     means = [html.percent(result["mean"].get(f"m{c}")) for c in columns]
     sums = [f"{sum(instances[side]):,}" for side in ("true", "predicted")]
-    rows.append(["mean", *means, *sums, f"{int(counts.sum()):,}"])
+    rows.append(["mean, sum", *means, *sums, f"{int(counts.sum()):,}"])
     head = ["class", *columns, "instances", "predicted", "points"]
     return [
         f"<h2>By class, protocol {html.escape(protocol)}</h2>",
@@ -221,16 +221,14 @@ def _training(history: list[dict[str, Any]]) -> list[str]:
 
 
 def _seconds(history: list[dict[str, Any]], results: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    rows = []
+    pairs = []
     if history:
         total = sum(row.get("seconds", 0.0) for row in history)
-        rows.append(["training", f"{total:,.1f}"])
+        pairs.append(("training", f"{total:,.1f}"))
     for protocol, result in results.items():
         for stage, value in result.get("seconds", {}).items():
-            rows.append([f"evaluation, {protocol}: {stage}", f"{value:,.1f}"])
-    if not rows:
-        return []
-    return ["<h2>Seconds by stage</h2>", html.table(["stage", "seconds"], rows)]
+            pairs.append((f"{protocol}: {stage}", f"{value:,.1f}"))
+    return ["<h2>Seconds of training and evaluation</h2>", html.facts(pairs)] if pairs else []
 
 
 def _reproduce(config: RunConfig, run: Path, protocols: list[str]) -> list[str]:

@@ -59,7 +59,7 @@ def draw_water_filling(
     op: NDArray[np.float64], sp: NDArray[np.float64], names: Sequence[str]
 ) -> bytes:
     """Draw the probability of each class before and after Water Filling Sampling."""
-    figure, axes = _figure(7.4, 3.3, 1)
+    figure, axes = _figure(6.0, 3.8, 1)
     at = np.arange(len(names))
     axes[0].bar(at - 0.2, 100 * op, 0.38, color=LINES[0], label="before")
     axes[0].bar(at + 0.2, 100 * sp, 0.38, color=LINES[1], label="after")
@@ -98,7 +98,7 @@ def _matrix(
     least: float,
 ) -> bytes:
     n = len(names)
-    figure, axes = _figure(1.6 + 0.44 * n, 1.3 + 0.4 * n, 1)
+    figure, axes = _figure(1.4 + 0.36 * n, 1.2 + 0.32 * n, 1)
     axis = axes[0]
     axis.grid(False)
     shown = np.ma.masked_less(percent, least)

@@ -147,5 +147,5 @@ def _build_seconds(path: Path) -> list[str]:
         totals.update(entry.get("seconds", {}))
     if not totals:
         return []
-    rows = [[stage, f"{seconds:,.1f}"] for stage, seconds in totals.items()]
-    return ["<h3>Seconds of the build, all workers</h3>", html.table(["stage", "seconds"], rows)]
+    pairs = [(stage, f"{seconds:,.1f}") for stage, seconds in totals.items()]
+    return ["<h3>Seconds of the build, all workers</h3>", html.facts(pairs)]

@@ -59,9 +59,10 @@ pre { white-space: pre-wrap; background: var(--card); border: 1px solid var(--li
   border-radius: 10px;
   padding: 14px 16px; overflow-x: auto; font-size: 13px; line-height: 1.6; }
 code { font-family: ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace; }
-@media (max-width: 760px) { .views { grid-template-columns: 1fr; }
+@media screen and (max-width: 760px) { .views { grid-template-columns: 1fr; }
   .pair, .pair.table { grid-template-columns: 1fr; } }
-@media print { main { max-width: none; padding: 0; } h2 { break-after: avoid; }
+@media print { main { max-width: none; padding: 0; } .pair, .pair.table { display: block; }
+  .pair figure { max-width: 130mm; } h2 { break-after: avoid; }
   figure, table, .scores, .facts { break-inside: avoid; } body { font-size: 11px; }
   :root { --ink: #000; --soft: #444; --line: #ccc; --page: #fff; --card: #f6f7f9; } }
 """

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from plyfile import PlyData
 
+from prep.synthetic.rooms import CLASSES
 from tests.pipelines.commands import invoke, invoke_json
 
 SCAN = "scannet/scene0000_00/scene0000_00_vh_clean_2.ply"
@@ -32,23 +33,7 @@ def test_every_vertex_of_a_scannet_scan_is_labelled(tmp_path: Path) -> None:
         "        classes:\n"
         + "".join(
             f"          - {{id: {k}, name: {name}, color: [{9 * k}, 90, 120]}}\n"
-            for k, name in enumerate(
-                [
-                    "ceiling",
-                    "floor",
-                    "wall",
-                    "beam",
-                    "column",
-                    "window",
-                    "door",
-                    "table",
-                    "chair",
-                    "sofa",
-                    "bookcase",
-                    "board",
-                    "clutter",
-                ]
-            )
+            for k, name in enumerate(CLASSES)
         )
     )
     # large blocks with few points keep the network's share small; the road is the same

@@ -78,7 +78,7 @@ def test_both_protocols_with_pictures(tmp_path: Path) -> None:
         "instances, predicted",
         "By class, protocol full",
         "After epoch 3: loss 1.000",
-        "evaluation, paper: clustering",
+        "paper: clustering",
         "jointcloud train asis --store gone.zarr --fold area5 --epochs 3",
         "--lr 0.001 --decay-samples 300000",
         "--out gone.zarr --recipe n_points=1024",

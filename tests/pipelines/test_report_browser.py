@@ -93,3 +93,10 @@ def test_nothing_is_fetched_and_nothing_sticks_out(
     assert seen["broken"] == 0
     assert seen["fetched"] == []
     assert seen["images"] >= 2 * 6 + 3  # six views of each scene, two matrices, the curves
+
+
+def test_on_paper_the_pictures_stay_side_by_side(report: Path, tmp_path: Path) -> None:
+    pdf = tmp_path / "page.pdf"
+    browse(report, tmp_path, "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
+    pages = re.findall(rb"/Type /Page\b", pdf.read_bytes())
+    assert 3 <= len(pages) <= 11  # 8; one picture below the other makes 19
