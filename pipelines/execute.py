@@ -133,16 +133,22 @@ def _local_client(workers: int) -> Iterator[Client]:
         "distributed.comm.timeouts.connect": "60s",
     }
     with dask.config.set(settings):
-        with _deaf_to_interrupts():
-            cluster = LocalCluster(  # type: ignore[no-untyped-call]  # distributed has no types
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=int(MEMORY_LIMIT) // workers,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-                host="127.0.0.1",
-            )
+        try:
+            with _deaf_to_interrupts():
+                cluster = LocalCluster(  # type: ignore[no-untyped-call]  # distributed has no types
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=int(MEMORY_LIMIT) // workers,
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                    host="127.0.0.1",
+                )
+        except RuntimeError as error:
+            raise JointcloudError(
+                f"--workers {workers}: the worker processes did not start ({error}); run the same "
+                "command again, or give fewer --workers or none"
+            ) from error
         with (
             cluster,
             Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]  # as above

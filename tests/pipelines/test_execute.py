@@ -110,3 +110,14 @@ def test_a_killed_worker_is_a_failure_with_a_remedy() -> None:
     assert [failure.label for failure in outcome.failures] == ["part 1"]
     assert "fewer --workers" in outcome.failures[0].lines[0]
     assert [report[0] for report in outcome.reports] == [0, 4]
+
+
+def test_workers_that_do_not_start_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import distributed
+
+    def fail(**options: object) -> None:
+        raise RuntimeError("Cluster failed to start: no port")
+
+    monkeypatch.setattr(distributed, "LocalCluster", fail)
+    with pytest.raises(JointcloudError, match=r"--workers 2: .*no port.*; run the same command"):
+        run([Job(1), Job(2)], workers=2)
