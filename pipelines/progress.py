@@ -208,7 +208,7 @@ def fraction(done: int, total: int, unit: str) -> str:
 def _many(count: float, unit: str) -> str:
     if count == 1 or unit.endswith("s"):
         return unit
-    return f"{unit}es" if unit.endswith(("ch", "x")) else f"{unit}s"
+    return f"{unit}es" if unit.endswith(("tch", "x")) else f"{unit}s"
 
 
 class _Pace:

@@ -152,3 +152,9 @@ def test_counts_carry_their_unit() -> None:
     assert amount(2.5, "room") == "2.5 rooms"
     assert amount(1, "room") == "1 room"
     assert fraction(1500, 3000, "B") == "1.5 kB of 3.0 kB"
+
+
+def test_units_have_their_plural() -> None:
+    said = [amount(2, unit) for unit in ("epoch", "batch", "box", "rooms", "block")]
+    assert said == ["2 epochs", "2 batches", "2 boxes", "2 rooms", "2 blocks"]
+    assert amount(1, "epoch") == "1 epoch"
