@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test lint lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.demo
